@@ -1,0 +1,133 @@
+package admission
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/types"
+	kjson "sigs.k8s.io/json"
+
+	"github.com/kubewright/kubewright/admission/internal/rawjson"
+)
+
+const (
+	versionV1      = "admission.k8s.io/v1"
+	versionV1beta1 = "admission.k8s.io/v1beta1"
+)
+
+// review is what a webhook is sent: an AdmissionReview of admission.k8s.io/v1 or v1beta1, whose requests have the same
+// form.
+type review struct {
+	apiVersion string
+	request    *admissionv1.AdmissionRequest
+}
+
+// decodeReview reads the envelope and leaves request.object, oldObject and options, which are most of the body, as the
+// texts that they are. They alias the body.
+func decodeReview(body []byte) (review, error) {
+	if len(body) == 0 {
+		return review{}, errors.New("the body is empty, it should be an AdmissionReview")
+	}
+	root, err := rawjson.Parse(body)
+	if err != nil {
+		return review{}, fmt.Errorf("the body is no AdmissionReview: %w", err)
+	}
+	members, err := membersOf(root)
+	if err != nil {
+		return review{}, fmt.Errorf("the body is no AdmissionReview: %w", err)
+	}
+	apiVersion, kind := stringOf(members["apiVersion"]), stringOf(members["kind"])
+	if kind != "AdmissionReview" || apiVersion != versionV1 && apiVersion != versionV1beta1 {
+		return review{}, fmt.Errorf("the body has apiVersion %q and kind %q, it should be an AdmissionReview of %s or %s",
+			apiVersion, kind, versionV1, versionV1beta1)
+	}
+	if members["request"].IsNull() {
+		return review{}, errors.New("the AdmissionReview has no request")
+	}
+	request, err := decodeRequest(members["request"])
+	if err != nil {
+		return review{}, fmt.Errorf("the AdmissionReview's request: %w", err)
+	}
+	return review{apiVersion, request}, nil
+}
+
+// membersOf returns the members of an object by name. A name that stands twice has no one meaning and is refused.
+func membersOf(v rawjson.Value) (map[string]rawjson.Value, error) {
+	if v.Kind() != '{' {
+		return nil, fmt.Errorf("%.20q is no JSON object", v.Text())
+	}
+	members := make(map[string]rawjson.Value, 16)
+	for name, value := range v.Members() {
+		if members[string(name)].Exists() {
+			return nil, fmt.Errorf("member %q stands twice", name)
+		}
+		members[string(name)] = value
+	}
+	return members, nil
+}
+
+func stringOf(v rawjson.Value) string {
+	var s string
+	if v.Kind() != '"' || json.Unmarshal(v.Text(), &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// decodeRequest decodes a copy of the request from which the objects are cut out.
+func decodeRequest(v rawjson.Value) (*admissionv1.AdmissionRequest, error) {
+	members, err := membersOf(v)
+	if err != nil {
+		return nil, err
+	}
+	start, text := v.Offset(), v.Text()
+	small, from := make([]byte, 0, 1536), 0
+	for name, value := range v.Members() {
+		switch string(name) {
+		case "object", "oldObject", "options":
+			at := value.Offset() - start
+			small = append(append(small, text[from:at]...), "null"...)
+			from = at + len(value.Text())
+		}
+	}
+	small = append(small, text[from:]...)
+	req := &admissionv1.AdmissionRequest{}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(small, req); err != nil {
+		return nil, err
+	}
+	req.Object.Raw, req.OldObject.Raw, req.Options.Raw = textOf(members["object"]), textOf(members["oldObject"]), textOf(members["options"])
+	switch {
+	case req.UID == "":
+		return nil, errors.New("uid is empty")
+	case req.Kind.Kind == "":
+		return nil, errors.New("kind is empty")
+	case req.Operation == "":
+		return nil, errors.New("operation is empty")
+	}
+	return req, nil
+}
+
+func textOf(v rawjson.Value) []byte {
+	if v.IsNull() {
+		return nil
+	}
+	return v.Text()
+}
+
+// encodeReview is the AdmissionReview that answers a request: the response alone, without the request.
+func encodeReview(apiVersion string, uid types.UID, resp *admissionv1.AdmissionResponse) ([]byte, error) {
+	answer := *resp
+	answer.UID = uid
+	text, err := json.Marshal(&answer)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(text)+96)
+	out = append(out, `{"kind":"AdmissionReview","apiVersion":"`...)
+	out = append(out, apiVersion...)
+	out = append(out, `","response":`...)
+	out = append(out, text...)
+	return append(out, "}\n"...), nil
+}

@@ -1,0 +1,303 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// phase says which of its functions a Handler runs.
+type phase int
+
+const (
+	bothPhases phase = iota
+	mutatingPhase
+	validatingPhase
+)
+
+func (p phase) mutates() bool   { return p != validatingPhase }
+func (p phase) validates() bool { return p != mutatingPhase }
+
+// String is the phase as a metric label.
+func (p phase) String() string { return [...]string{"review", "mutate", "validate"}[p] }
+
+// Options of a [Handler]. The zero value works.
+type Options struct {
+	// Actions overrides the action of all findings of a rule, so that a rule is tried out with audit, announced with
+	// warn and enforced with deny by configuration alone.
+	Actions map[string]Action
+	// Invalid answers denials with status 422 Invalid, which kubectl shows as "The Pod … is invalid" with one line a
+	// field, instead of 403 Forbidden.
+	Invalid bool
+	// FullVerification proves each patch by applying it with the API server's library and decoding the result
+	// strictly, at several times the price of the whole review. Without it, patches are proven by checking their paths
+	// and values against the document and the type, and in full only if that check is not sure. Tests always verify in
+	// full.
+	FullVerification bool
+	// Timeout is how long a review may take when the API server does not say (it does, as ?timeout=). 10 s if zero. A
+	// tenth of the time is kept for the way back.
+	Timeout time.Duration
+	// MaxInFlight bounds the HTTP requests that are worked on at the same time. Others wait, and are answered 503
+	// when their time is up. 512 if zero.
+	MaxInFlight int
+	// MaxBodyBytes is the largest body that is read; larger ones are answered 413. 7 MiB if zero: twice the 3 MiB that
+	// the API server accepts of an object, for its old and new state, and room for the envelope.
+	MaxBodyBytes int64
+	// Logger gets internal errors, panics with their stack. The default logger if nil.
+	Logger *slog.Logger
+	// Observe is called at the end of each review, from several goroutines, for metrics and logs. It must not block.
+	Observe func(context.Context, Observation)
+	// Clock is for Observation.Duration. time.Now if nil.
+	Clock func() time.Time
+}
+
+// Observation is what happened in one review.
+type Observation struct {
+	Request  *admissionv1.AdmissionRequest
+	Phase    string        // mutate or validate, as [Handler.Mutating] and [Handler.Validating] do, or review for both
+	Outcome  string        // allowed, denied or error
+	Findings []Finding     // with the actions that were taken, without those that are off
+	Patch    int           // bytes of the patch
+	Dropped  []error       // failures of functions that fail open
+	Err      error         // of outcome error
+	Duration time.Duration // of the functions and all around them, without the network
+}
+
+// The outcomes of a review.
+const (
+	OutcomeAllowed = "allowed"
+	OutcomeDenied  = "denied"
+	OutcomeError   = "error"
+)
+
+// Handler reviews requests with the functions that were registered. It is an [http.Handler] and safe for concurrent use.
+//
+// A Handler runs both mutators and validators. That is right for tests and for checking manifests without a cluster;
+// to the API server, which asks for the two separately, mount [Handler.Mutating] and [Handler.Validating], or all of
+// [Handler.Routes].
+type Handler struct {
+	phase   phase
+	options Options
+	kinds   map[schema.GroupVersionKind]kindHandler
+	slots   chan struct{}
+}
+
+var (
+	_ http.Handler = (*Handler)(nil)
+
+	// ruleName is what an audit annotation's key may be, behind the webhook's name and a slash.
+	ruleName = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+)
+
+// NewHandler makes a handler of all registered functions. Everything that is wrong with the registrations and the
+// options is in the error: duplicate or unusable names, mutators on DELETE, one kind with two types, unknown actions.
+func NewHandler(options Options, registrations ...Registration) (*Handler, error) {
+	h := &Handler{options: options, kinds: map[schema.GroupVersionKind]kindHandler{}}
+	errs := h.setDefaults()
+	for _, r := range registrations {
+		k := r.registered()
+		gvk := k.kind()
+		first, ok := h.kinds[gvk]
+		switch {
+		case !ok:
+			h.kinds[gvk] = k
+		case first.goType() != k.goType():
+			errs = append(errs, fmt.Errorf("kind %s is registered with two types, %s and %s", kindText(gvk), first.goType(), k.goType()))
+		default:
+			h.kinds[gvk] = first.merge(k)
+		}
+	}
+	for _, gvk := range h.sortedKinds() {
+		errs = append(errs, checkKind(h.kinds[gvk])...)
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("admission handler: %w", errors.Join(errs...))
+	}
+	h.slots = make(chan struct{}, h.options.MaxInFlight)
+	return h, nil
+}
+
+func (h *Handler) setDefaults() (errs []error) {
+	o := &h.options
+	for _, rule := range slices.Sorted(maps.Keys(o.Actions)) {
+		if !o.Actions[rule].valid() {
+			errs = append(errs, fmt.Errorf("rule %q has the unknown action %q: write one of deny, warn, audit, off", rule, o.Actions[rule]))
+		}
+	}
+	if o.Timeout < 0 || o.MaxInFlight < 0 || o.MaxBodyBytes < 0 {
+		errs = append(errs, errors.New("Timeout, MaxInFlight and MaxBodyBytes can't be negative"))
+	}
+	o.Timeout = orDefault(o.Timeout, 10*time.Second)
+	o.MaxInFlight = max(orDefault(o.MaxInFlight, 512), 0)
+	o.MaxBodyBytes = orDefault(o.MaxBodyBytes, 7<<20)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Observe == nil {
+		o.Observe = func(context.Context, Observation) {}
+	}
+	return errs
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func checkKind(k kindHandler) (errs []error) {
+	gvk := kindText(k.kind())
+	if k.kind().Version == "" || k.kind().Kind == "" {
+		errs = append(errs, fmt.Errorf("kind %q has no version or no kind", gvk))
+	}
+	for _, p := range []phase{mutatingPhase, validatingPhase} {
+		seen := map[string]bool{}
+		for _, r := range k.rules(p) {
+			if !ruleName.MatchString(r.name) {
+				errs = append(errs, fmt.Errorf("%s: name %q is not one for an audit annotation: write 1 to 63 letters, digits, '-', '_' or '.'", gvk, r.name))
+			}
+			if seen[r.name] {
+				errs = append(errs, fmt.Errorf("%s: the name %q is used twice", gvk, r.name))
+			}
+			seen[r.name] = true
+			if len(r.operations) == 0 {
+				errs = append(errs, fmt.Errorf("%s: %q runs on no operation", gvk, r.name))
+			}
+			if p == mutatingPhase && slices.Contains(r.operations, admissionv1.Delete) {
+				errs = append(errs, fmt.Errorf("%s: mutator %q is registered on DELETE, where there is nothing to change", gvk, r.name))
+			}
+		}
+	}
+	return errs
+}
+
+func (h *Handler) sortedKinds() []schema.GroupVersionKind {
+	return slices.SortedFunc(maps.Keys(h.kinds), func(a, b schema.GroupVersionKind) int {
+		return strings.Compare(a.String(), b.String())
+	})
+}
+
+// kindText is "apps/v1 Deployment".
+func kindText(gvk schema.GroupVersionKind) string {
+	return gvk.GroupVersion().String() + " " + gvk.Kind
+}
+
+// Mutating returns the handler for a MutatingWebhookConfiguration: it runs the mutators only. Options and limits are
+// shared with h.
+func (h *Handler) Mutating() *Handler { return h.in(mutatingPhase) }
+
+// Validating returns the handler for a ValidatingWebhookConfiguration: it runs the validators only.
+func (h *Handler) Validating() *Handler { return h.in(validatingPhase) }
+
+func (h *Handler) in(p phase) *Handler {
+	other := *h
+	other.phase = p
+	return &other
+}
+
+// The paths under which [Handler.Routes] serves, and to which [Handler.Manifests] points.
+const (
+	MutatePath   = "/mutate"
+	ValidatePath = "/validate"
+)
+
+// Routes serves [Handler.Mutating] under [MutatePath] and [Handler.Validating] under [ValidatePath].
+func (h *Handler) Routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(MutatePath, h.Mutating())
+	mux.Handle(ValidatePath, h.Validating())
+	return mux
+}
+
+// Review answers one request. The error is an internal one (a function failed, panicked, ran out of time, or made a
+// change that is no valid patch) or says that the request is not for this handler; over HTTP it becomes status 500 or
+// 400, so that the webhook's failurePolicy decides. A refusal is not an error but a response.
+//
+// A response belongs to the caller. With controller-runtime, whose admission.Handler answers with a value:
+//
+//	resp, err := h.Review(ctx, &req.AdmissionRequest)
+//	if err != nil {
+//		return admission.Errored(http.StatusInternalServerError, err)
+//	}
+//	return admission.Response{AdmissionResponse: *resp}
+func (h *Handler) Review(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {
+	return h.observed(ctx, &call{req: req, phase: h.phase, full: h.options.FullVerification})
+}
+
+func (h *Handler) observed(ctx context.Context, c *call) (*admissionv1.AdmissionResponse, error) {
+	start := h.options.Clock()
+	resp, o, err := h.review(ctx, c)
+	o.Request, o.Phase, o.Err = c.req, c.phase.String(), err
+	o.Duration = h.options.Clock().Sub(start)
+	switch {
+	case err != nil:
+		o.Outcome = OutcomeError
+		h.logFailure(ctx, "admission review failed", c.req, err)
+	case resp.Allowed:
+		o.Outcome = OutcomeAllowed
+	default:
+		o.Outcome = OutcomeDenied
+	}
+	for _, dropped := range o.Dropped {
+		h.logFailure(ctx, "admission function failed open", c.req, dropped)
+	}
+	h.options.Observe(ctx, o)
+	return resp, err
+}
+
+func (h *Handler) logFailure(ctx context.Context, message string, req *admissionv1.AdmissionRequest, err error) {
+	args := []any{"error", err}
+	if req != nil {
+		args = append(args, "uid", req.UID, "operation", req.Operation, "kind", req.Kind.Kind, "namespace", req.Namespace, "name", req.Name)
+	}
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		args = append(args, "stack", string(p.Stack))
+	}
+	h.options.Logger.ErrorContext(ctx, message, args...)
+}
+
+// errNotForUs tells requests that no configuration of ours should have brought here.
+var errNotForUs = errors.New("request is not for this webhook")
+
+func (h *Handler) review(ctx context.Context, c *call) (*admissionv1.AdmissionResponse, Observation, error) {
+	if c.req == nil {
+		return nil, Observation{}, fmt.Errorf("%w: it is nil", errNotForUs)
+	}
+	gvk := schema.GroupVersionKind(c.req.Kind)
+	k, ok := h.kinds[gvk]
+	if !ok {
+		return nil, Observation{}, fmt.Errorf("%w: no function is registered for %s, only for %s", errNotForUs, kindText(gvk), h.kindList())
+	}
+	res, err := k.review(ctx, c)
+	if err != nil {
+		return nil, Observation{}, err
+	}
+	resp, findings := h.respond(c, res)
+	return resp, Observation{Findings: findings, Patch: len(resp.Patch), Dropped: res.dropped}, nil
+}
+
+func (h *Handler) kindList() string {
+	var kinds []string
+	for _, gvk := range h.sortedKinds() {
+		kinds = append(kinds, kindText(gvk))
+	}
+	if len(kinds) == 0 {
+		return "no kind at all"
+	}
+	return strings.Join(kinds, ", ")
+}

@@ -1,0 +1,2 @@
+// Package patch WIP
+package patch

@@ -1,0 +1,191 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/kubewright/kubewright/admission/internal/rawjson"
+)
+
+// tree is a JSON document of which only the containers on the paths of a patch are ever taken apart. It is stricter than
+// RFC 6902 and than the API server's library where those are lenient: no negative or padded indexes, no "-", removal
+// and replacement only of what is there.
+type tree struct {
+	value   rawjson.Value // before it is opened
+	opened  bool
+	list    bool
+	members []treeMember
+	items   []tree
+}
+
+type treeMember struct {
+	name  []byte
+	value tree
+}
+
+// open takes one level of a container apart.
+func (t *tree) open() error {
+	if t.opened {
+		return nil
+	}
+	switch t.value.Kind() {
+	case '{':
+		for name, value := range t.value.Members() {
+			t.members = append(t.members, treeMember{name, tree{value: value}})
+		}
+	case '[':
+		t.list = true
+		for value := range t.value.Elements() {
+			t.items = append(t.items, tree{value: value})
+		}
+	default:
+		return errors.New("the path goes through a value that is no object or array")
+	}
+	t.opened = true
+	return nil
+}
+
+// find returns the index of a member, or -1. A member that is there twice has no one meaning.
+func (t *tree) find(name string) (int, error) {
+	found := -1
+	for i := range t.members {
+		if string(t.members[i].name) != name {
+			continue
+		}
+		if found >= 0 {
+			return 0, fmt.Errorf("the document has two members %q", name)
+		}
+		found = i
+	}
+	return found, nil
+}
+
+// existing is find for a member that must be there.
+func (t *tree) existing(name string) (int, error) {
+	i, err := t.find(name)
+	if err == nil && i < 0 {
+		err = fmt.Errorf("the document has no member %q", name)
+	}
+	return i, err
+}
+
+// parent opens the containers on the way to the last token of the path and returns the innermost.
+func (t *tree) parent(path []string) (*tree, error) {
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	for _, token := range path[:len(path)-1] {
+		if t.list {
+			i, err := index(token, len(t.items)-1)
+			if err != nil {
+				return nil, err
+			}
+			t = &t.items[i]
+		} else {
+			i, err := t.existing(token)
+			if err != nil {
+				return nil, err
+			}
+			t = &t.members[i].value
+		}
+		if err := t.open(); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// apply carries out add, replace and remove.
+func (t *tree) apply(op string, path []string, value []byte) error {
+	if op == Remove {
+		_, err := t.take(path)
+		return err
+	}
+	parsed, err := rawjson.Parse(value)
+	if err != nil {
+		return err
+	}
+	return t.put(op, path, tree{value: parsed})
+}
+
+// put adds or replaces the value at the path.
+func (t *tree) put(op string, path []string, value tree) error {
+	if len(path) == 0 {
+		return errors.New("the whole document is no target")
+	}
+	at, err := t.parent(path)
+	if err != nil {
+		return err
+	}
+	last := path[len(path)-1]
+	switch {
+	case at.list && op == Add:
+		i, err := index(last, len(at.items))
+		if err != nil {
+			return err
+		}
+		at.items = slices.Insert(at.items, i, value)
+	case at.list:
+		i, err := index(last, len(at.items)-1)
+		if err != nil {
+			return err
+		}
+		at.items[i] = value
+	default:
+		i, err := at.find(last)
+		if err != nil {
+			return err
+		}
+		if i < 0 && op == Replace {
+			return fmt.Errorf("the document has no member %q to replace", last)
+		}
+		if i < 0 {
+			at.members = append(at.members, treeMember{[]byte(last), value})
+		} else {
+			at.members[i].value = value
+		}
+	}
+	return nil
+}
+
+// take removes the value at the path and returns it.
+func (t *tree) take(path []string) (tree, error) {
+	if len(path) == 0 {
+		return tree{}, errors.New("the whole document is no target")
+	}
+	at, err := t.parent(path)
+	if err != nil {
+		return tree{}, err
+	}
+	last := path[len(path)-1]
+	if at.list {
+		i, err := index(last, len(at.items)-1)
+		if err != nil {
+			return tree{}, err
+		}
+		taken := at.items[i]
+		at.items = slices.Delete(at.items, i, i+1)
+		return taken, nil
+	}
+	i, err := at.existing(last)
+	if err != nil {
+		return tree{}, err
+	}
+	taken := at.members[i].value
+	at.members = slices.Delete(at.members, i, i+1)
+	return taken, nil
+}
+
+// index parses the token of an array element, which may be at most last.
+func index(token string, last int) (int, error) {
+	i, err := strconv.Atoi(token)
+	if err != nil || i < 0 || strconv.Itoa(i) != token {
+		return 0, fmt.Errorf("%q is not an array index", token)
+	}
+	if i > last {
+		return 0, fmt.Errorf("index %d is out of range, the last is %d", i, last)
+	}
+	return i, nil
+}

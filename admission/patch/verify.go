@@ -1,0 +1,186 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+)
+
+// Verify is the whole proof that a patch is right: it applies to doc under the library that the API server uses, the
+// result decodes strictly (an unknown member that doc had before is not the patch's fault), and what it decodes to is
+// want. The error says which of these fails, and where.
+func (d *Differ[T]) Verify(doc *Document, p Patch, want *T) error {
+	return d.core.verify(doc, p, want)
+}
+
+func (c *core) verify(doc *Document, p Patch, want any) error {
+	text, err := p.Apply(doc.raw)
+	if err != nil {
+		return err
+	}
+	if err := c.strict(doc.raw, text); err != nil {
+		return err
+	}
+	patched, err := Parse(text)
+	if err != nil {
+		return fmt.Errorf("patched object does not decode: %w", err)
+	}
+	got, err := c.decode(patched)
+	if err != nil {
+		return fmt.Errorf("patched object does not decode: %w", err)
+	}
+	rest, err := c.diff(patched, got, want)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("patched object is not the mutated one: %v is missing", rest[0])
+	}
+	return nil
+}
+
+// strict decodes both documents strictly and reports what only the patched one has wrong.
+func (c *core) strict(raw, patched []byte) error {
+	problems, err := kjson.UnmarshalStrict(patched, c.new())
+	if err != nil {
+		return fmt.Errorf("patched object does not decode: %w", err)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	before, _ := kjson.UnmarshalStrict(raw, c.new())
+	known := make(map[string]int, len(before))
+	for _, e := range before {
+		known[withoutIndexes(e.Error())]++
+	}
+	var errs []error
+	for _, e := range problems {
+		if k := withoutIndexes(e.Error()); known[k] > 0 {
+			known[k]--
+			continue
+		}
+		errs = append(errs, e)
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("patched object does not decode strictly: %w", errors.Join(errs...))
+	}
+	return nil
+}
+
+// withoutIndexes makes the messages about an element the same before and after it moved.
+func withoutIndexes(message string) string {
+	var b strings.Builder
+	inside := false
+	for _, r := range message {
+		if r == ']' {
+			inside = false
+		}
+		if !inside {
+			b.WriteRune(r)
+		}
+		if r == '[' {
+			inside = true
+		}
+	}
+	return b.String()
+}
+
+// Check is the cheap part of Verify, for patches that Diff has made: each operation applies to the document at hand,
+// judged by walking only the paths that the patch names, each of these paths exists in T, and each value decodes
+// strictly into the type that T has there. What Check accepts applies and decodes strictly; that the result is the
+// mutated object follows from how Diff works and is not looked at. Documents with duplicate members on those paths are
+// refused.
+func (d *Differ[T]) Check(doc *Document, p Patch) error {
+	return d.core.check(doc, p)
+}
+
+func (c *core) check(doc *Document, p Patch) error {
+	root := &tree{value: doc.root}
+	for _, o := range p {
+		if err := c.checkOperation(root, o); err != nil {
+			return fmt.Errorf("%v: %w", o, err)
+		}
+	}
+	return nil
+}
+
+func (c *core) checkOperation(doc *tree, o Operation) error {
+	to, err := splitPointer(o.Path)
+	if err != nil {
+		return err
+	}
+	if o.Op != Move {
+		if o.Op != Remove {
+			if err := c.checkValue(to, o.Value); err != nil {
+				return err
+			}
+		}
+		return doc.apply(o.Op, to, o.Value)
+	}
+	from, err := splitPointer(o.From)
+	if err != nil {
+		return err
+	}
+	if len(from) == 0 || len(from) != len(to) || !slices.Equal(from[:len(from)-1], to[:len(to)-1]) {
+		return errors.New("moves between lists")
+	}
+	moved, err := doc.take(from)
+	if err != nil {
+		return err
+	}
+	return doc.put(Add, to, moved)
+}
+
+// checkValue decodes a value into the type that T has at the path.
+func (c *core) checkValue(path []string, value []byte) error {
+	p, f := c.plan, (*field)(nil)
+	for _, token := range path {
+		for p.shape == shapePointer {
+			p = p.elem
+		}
+		f = nil
+		switch p.shape {
+		case shapeStruct:
+			if f = p.byName[token]; f == nil {
+				return fmt.Errorf("%s has no member %q", p.typ, token)
+			}
+			p = f.plan
+		case shapeList, shapeMap:
+			p = p.elem
+		case shapeAny:
+		default:
+			return fmt.Errorf("the path goes into a %s, which is one value", p.typ)
+		}
+	}
+	if f != nil && f.quoted {
+		if len(value) == 0 || value[0] != '"' {
+			return errors.New("value is not a quoted one")
+		}
+		return nil
+	}
+	if p.typ.Kind() == reflect.String && p.shape == shapeScalar && isString(value) {
+		return nil
+	}
+	problems, err := kjson.UnmarshalStrict(value, reflect.New(p.typ).Interface())
+	if err != nil {
+		return err
+	}
+	return errors.Join(problems...)
+}
+
+// isString reports whether value is a JSON string without escapes, so that decoding it can't fail.
+func isString(value []byte) bool {
+	if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
+		return false
+	}
+	for _, c := range value[1 : len(value)-1] {
+		if c == '"' || c == '\\' || c < 0x20 {
+			return false
+		}
+	}
+	return true
+}
