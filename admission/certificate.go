@@ -69,7 +69,7 @@ func (c *Certificate) Reload() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("serving certificate: %w", err)
 	}
-	if bytes.Equal(cert, c.cert) && bytes.Equal(key, c.key) {
+	if c.current.Load() != nil && bytes.Equal(cert, c.cert) && bytes.Equal(key, c.key) {
 		return false, nil
 	}
 	pair, err := tls.X509KeyPair(cert, key)

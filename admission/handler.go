@@ -274,7 +274,8 @@ func (h *Handler) logFailure(ctx context.Context, message string, req *admission
 // errNotForUs tells requests that no configuration of ours should have brought here.
 var errNotForUs = errors.New("request is not for this webhook")
 
-func (h *Handler) review(ctx context.Context, c *call) (*admissionv1.AdmissionResponse, Observation, error) {
+func (h *Handler) review(ctx context.Context, c *call) (resp *admissionv1.AdmissionResponse, o Observation, err error) {
+	defer recovered("review", &err) // of the methods of the object's type, which decode and copy it
 	if c.req == nil {
 		return nil, Observation{}, fmt.Errorf("%w: it is nil", errNotForUs)
 	}

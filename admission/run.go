@@ -288,11 +288,7 @@ func named(rule string, findings []Finding) []Finding {
 func (c *call) guard(ctx context.Context, what, name string, fn func() error) (err error) {
 	function := what + " " + name
 	c.current.Store(&function)
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Function: function, Value: v, Stack: debug.Stack()}
-		}
-	}()
+	defer recovered(function, &err)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("before %s: %w", function, err)
 	}
@@ -300,4 +296,11 @@ func (c *call) guard(ctx context.Context, what, name string, fn func() error) (e
 		return fmt.Errorf("%s: %w", function, err)
 	}
 	return nil
+}
+
+// recovered, deferred, turns a panic into an error.
+func recovered(function string, err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{Function: function, Value: v, Stack: debug.Stack()}
+	}
 }

@@ -65,7 +65,8 @@ func align(p *plan, key *field, a, b reflect.Value) ([]int, int) {
 	case a.Len()*b.Len() > maxCompare:
 	default:
 		m.byEquality()
-		m.bySimilarity()
+		m.byNeighbours()
+		m.leftovers(func(a, b reflect.Value) bool { return p.shape != shapeScalar && similar(p, a, b) })
 	}
 	return match, m.kept
 }
@@ -236,19 +237,38 @@ func (m *matcher) byEquality() {
 	m.leftovers(func(a, b reflect.Value) bool { return equal(m.plan, a, b) })
 }
 
-// bySimilarity pairs what is left between the same neighbours, where it can be taken for a change of the element and
-// not for another one: then what the type does not know of it stays.
-func (m *matcher) bySimilarity() {
-	next := 0
-	for j, i := range m.match {
-		if i >= 0 {
-			next = i + 1
+// byNeighbours pairs what is left between two neighbours that were found: all of it when it is as many elements as
+// before, because changing elements is more usual than exchanging them, and those that are similar otherwise. What the
+// type does not know of a changed element stays.
+func (m *matcher) byNeighbours() {
+	for j := 0; j < len(m.match); j++ {
+		if m.match[j] >= 0 {
 			continue
 		}
-		for i := next; i < len(m.used) && !m.used[i]; i++ {
-			if similar(m.plan, m.a.Index(i), m.b.Index(j)) {
+		first := 0
+		if j > 0 {
+			first = m.match[j-1] + 1
+		}
+		last, end := first, j
+		for last < len(m.used) && !m.used[last] {
+			last++
+		}
+		for end < len(m.match) && m.match[end] < 0 {
+			end++
+		}
+		m.pairRun(first, last, j, end)
+		j = end
+	}
+}
+
+// pairRun pairs elements first to last of a with elements from to end of b, in order.
+func (m *matcher) pairRun(first, last, from, end int) {
+	all := last-first == end-from
+	for j := from; j < end; j++ {
+		for i := first; i < last; i++ {
+			if all || similar(m.plan, m.a.Index(i), m.b.Index(j)) {
 				m.pair(i, j)
-				next = i + 1
+				first = i + 1
 				break
 			}
 		}

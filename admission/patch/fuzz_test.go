@@ -1,0 +1,102 @@
+package patch
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kjson "sigs.k8s.io/json"
+)
+
+type fuzzInner struct {
+	Name string         `json:"name,omitempty"`
+	N    *int64         `json:"n,omitempty"`
+	L    []fuzzInner    `json:"l,omitempty" patchMergeKey:"name"`
+	U    []fuzzInner    `json:"u"`
+	M    map[string]any `json:"m,omitempty"`
+}
+
+// fuzzed has what Go types have, in few letters, so that a fuzzer finds it.
+type fuzzed struct {
+	metav1.TypeMeta `json:",inline"`
+	fuzzInner       `json:",inline"`
+	S               []string             `json:"s,omitempty"`
+	I               fuzzInner            `json:"i"`
+	P               *fuzzInner           `json:"p,omitempty"`
+	K               map[string]fuzzInner `json:"k,omitempty"`
+	T               metav1.Time          `json:"t"`
+	B               []byte               `json:"b,omitempty"`
+	A               any                  `json:"a,omitempty"`
+	Q               int                  `json:"q,omitempty,string"`
+}
+
+// Any two documents of a type: the patch from one to the other applies to the first and gives the second.
+func FuzzDiff(f *testing.F) {
+	pod := `{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"a","env":[{"name":"X","value":"1"}],"ports":[{"containerPort":1}]},{"name":"b","future":1}],"volumes":[{"name":"v","emptyDir":{}}]}}`
+	f.Add([]byte(pod), []byte(`{"spec":{"containers":[{"name":"s"},{"name":"b"},{"name":"a","resources":{"limits":{"cpu":"1"}}}]}}`))
+	f.Add([]byte(`{"l":[{"name":"a"},{"name":"b","x":1}],"u":[{"n":1},{"n":2}],"s":["a","b","a"],"i":{"x":1},"a":{"l":[1,{"z":2}]}}`),
+		[]byte(`{"l":[{"name":"b"},{"name":"a","n":0}],"u":[{"n":2},{"n":3,"name":"q"}],"s":["b","a"],"i":{"m":{"a":null}},"k":{"":{}},"q":"5","t":"2026-01-01T00:00:00Z"}`))
+	f.Add([]byte(`{"p":{"u":null},"k":{"a":{"n":1}},"b":"aGk="}`), []byte(`{"p":{"u":[]},"k":{"a":{"u":[{}]}},"a":[[]]}`))
+	cores := []*core{
+		newCore(reflect.TypeFor[corev1.Pod]()),
+		newCore(reflect.TypeFor[fuzzed]()),
+		newCore(reflect.TypeFor[unstructured.Unstructured]()),
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		for _, c := range cores {
+			before, after := fuzzDecode(c, first), fuzzDecode(c, second)
+			if before == nil || after == nil {
+				continue
+			}
+			if _, err := json.Marshal(after); err != nil {
+				continue // a time out of the range that has a JSON form, say
+			}
+			if _, err := json.Marshal(before); err != nil {
+				continue
+			}
+			prove(t, c, first, before, after)
+		}
+	})
+}
+
+// fuzzDecode returns nil for what no API server sends: what does not decode, or has a member twice.
+func fuzzDecode(c *core, text []byte) any {
+	doc, err := Parse(text)
+	if err != nil || doc.root.Kind() != '{' {
+		return nil
+	}
+	var any any
+	if problems, err := kjson.UnmarshalStrict(text, &any); err != nil || len(problems) > 0 {
+		return nil
+	}
+	v, err := c.decode(doc)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// Any document and any patch: no panic, and what the cheap check accepts is right.
+func FuzzCheck(f *testing.F) {
+	f.Add([]byte(`{"spec":{"containers":[{"name":"a"},{"name":"b"}]}}`), []byte(`[{"op":"move","from":"/spec/containers/1","path":"/spec/containers/0"},{"op":"add","path":"/spec/containers/0/env","value":[]}]`))
+	f.Add([]byte(`{"metadata":{"labels":{"a":"b"}}}`), []byte(`[{"op":"replace","path":"/metadata/labels/a","value":"c"},{"op":"remove","path":"/metadata/labels/a"}]`))
+	f.Add([]byte(`{}`), []byte(`[{"op":"add","path":"","value":{}}]`))
+	c := newCore(reflect.TypeFor[corev1.Pod]())
+	f.Fuzz(func(t *testing.T, text, ops []byte) {
+		var p Patch
+		if json.Unmarshal(ops, &p) != nil || fuzzDecode(c, text) == nil {
+			return
+		}
+		for _, o := range p {
+			if o.Op != Add && o.Op != Remove && o.Op != Replace && o.Op != Move {
+				return
+			}
+		}
+		if c.check(parsed(t, text), p) == nil {
+			checkIsRight(t, c, text, p)
+		}
+	})
+}
