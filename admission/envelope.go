@@ -1,9 +1,11 @@
 package admission
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,8 +22,9 @@ const (
 // review is what a webhook is sent: an AdmissionReview of admission.k8s.io/v1 or v1beta1, whose requests have the same
 // form.
 type review struct {
-	apiVersion string
-	request    *admissionv1.AdmissionRequest
+	apiVersion  string
+	request     *admissionv1.AdmissionRequest
+	object, old rawjson.Value // of the request, looked through
 }
 
 // decodeReview reads the envelope and leaves request.object, oldObject and options, which are most of the body, as the
@@ -34,38 +37,44 @@ func decodeReview(body []byte) (review, error) {
 	if err != nil {
 		return review{}, fmt.Errorf("the body is no AdmissionReview: %w", err)
 	}
-	members, err := membersOf(root)
-	if err != nil {
+	if err := checkMembers(root); err != nil {
 		return review{}, fmt.Errorf("the body is no AdmissionReview: %w", err)
 	}
-	apiVersion, kind := stringOf(members["apiVersion"]), stringOf(members["kind"])
+	apiVersion, kind := stringOf(root.Member("apiVersion")), stringOf(root.Member("kind"))
 	if kind != "AdmissionReview" || apiVersion != versionV1 && apiVersion != versionV1beta1 {
 		return review{}, fmt.Errorf("the body has apiVersion %q and kind %q, it should be an AdmissionReview of %s or %s",
 			apiVersion, kind, versionV1, versionV1beta1)
 	}
-	if members["request"].IsNull() {
+	request := root.Member("request")
+	if request.IsNull() {
 		return review{}, errors.New("the AdmissionReview has no request")
 	}
-	request, err := decodeRequest(members["request"])
+	req, err := decodeRequest(request)
 	if err != nil {
 		return review{}, fmt.Errorf("the AdmissionReview's request: %w", err)
 	}
-	return review{apiVersion, request}, nil
+	return review{apiVersion, req, request.Member("object"), request.Member("oldObject")}, nil
 }
 
-// membersOf returns the members of an object by name. A name that stands twice has no one meaning and is refused.
-func membersOf(v rawjson.Value) (map[string]rawjson.Value, error) {
+// maxMembers is several times what a request has. It bounds the search for members that stand twice.
+const maxMembers = 64
+
+// checkMembers refuses what has no one meaning: an object in which a member stands twice.
+func checkMembers(v rawjson.Value) error {
 	if v.Kind() != '{' {
-		return nil, fmt.Errorf("%.20q is no JSON object", v.Text())
+		return fmt.Errorf("%.20q is no JSON object", v.Text())
 	}
-	members := make(map[string]rawjson.Value, 16)
-	for name, value := range v.Members() {
-		if members[string(name)].Exists() {
-			return nil, fmt.Errorf("member %q stands twice", name)
+	if v.Len() > maxMembers {
+		return fmt.Errorf("it has %d members", v.Len())
+	}
+	seen := make([][]byte, 0, maxMembers)
+	for name := range v.Members() {
+		if slices.ContainsFunc(seen, func(s []byte) bool { return bytes.Equal(s, name) }) {
+			return fmt.Errorf("member %q stands twice", name)
 		}
-		members[string(name)] = value
+		seen = append(seen, name)
 	}
-	return members, nil
+	return nil
 }
 
 func stringOf(v rawjson.Value) string {
@@ -78,8 +87,7 @@ func stringOf(v rawjson.Value) string {
 
 // decodeRequest decodes a copy of the request from which the objects are cut out.
 func decodeRequest(v rawjson.Value) (*admissionv1.AdmissionRequest, error) {
-	members, err := membersOf(v)
-	if err != nil {
+	if err := checkMembers(v); err != nil {
 		return nil, err
 	}
 	start, text := v.Offset(), v.Text()
@@ -97,7 +105,7 @@ func decodeRequest(v rawjson.Value) (*admissionv1.AdmissionRequest, error) {
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(small, req); err != nil {
 		return nil, err
 	}
-	req.Object.Raw, req.OldObject.Raw, req.Options.Raw = textOf(members["object"]), textOf(members["oldObject"]), textOf(members["options"])
+	req.Object.Raw, req.OldObject.Raw, req.Options.Raw = textOf(v.Member("object")), textOf(v.Member("oldObject")), textOf(v.Member("options"))
 	switch {
 	case req.UID == "":
 		return nil, errors.New("uid is empty")

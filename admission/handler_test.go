@@ -336,7 +336,7 @@ func TestInternalErrors(t *testing.T) {
 			`{`:                             "request.object: unexpected end of JSON text",
 			`{"spec":{"containers":1}}`:     "request.object is no Pod: ",
 			`{"metadata":{"labels":[]}}`:    "request.object is no Pod: ",
-			`{"metadata":{"name":"a\xzz"}}`: "request.object is no Pod: ",
+			`{"metadata":{"name":"a\xzz"}}`: "request.object: invalid character",
 		} {
 			_, err := h.Review(t.Context(), request(admissionv1.Create, object, ""))
 			require.ErrorContains(t, err, want)

@@ -130,7 +130,7 @@ func (h *Handler) inTime(ctx context.Context, timeout time.Duration, rev review)
 		resp *admissionv1.AdmissionResponse
 		err  error
 	}
-	c := &call{req: rev.request, phase: h.phase, full: h.options.FullVerification}
+	c := &call{req: rev.request, phase: h.phase, full: h.options.FullVerification, object: rev.object, old: rev.old}
 	done := make(chan outcome, 1)
 	go func() {
 		defer func() { <-h.slots }()

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/kubewright/kubewright/admission/internal/rawjson"
 	"github.com/kubewright/kubewright/admission/patch"
 )
 
@@ -42,7 +43,9 @@ type kindHandler interface {
 type call struct {
 	req     *admissionv1.AdmissionRequest
 	phase   phase
-	full    bool                   // verify patches in full
+	full    bool          // verify patches in full
+	object  rawjson.Value // request.object and oldObject, where they have been looked through
+	old     rawjson.Value
 	current atomic.Pointer[string] // the function at work, for the message when the deadline passes
 }
 
@@ -91,13 +94,13 @@ func (k *Kind[T]) review(ctx context.Context, c *call) (result, error) {
 	if !k.anyMatch(c) {
 		return result{}, nil
 	}
-	object, err := k.decode("object", c.req.Object.Raw)
+	object, err := k.decode("object", c.req.Object.Raw, c.object)
 	if err != nil {
 		return result{}, err
 	}
 	var old decoded[T]
 	if c.phase.validates() {
-		if old, err = k.decode("oldObject", c.req.OldObject.Raw); err != nil {
+		if old, err = k.decode("oldObject", c.req.OldObject.Raw, c.old); err != nil {
 			return result{}, err
 		}
 	}
@@ -137,13 +140,16 @@ type decoded[T any] struct {
 	value *T
 }
 
-func (k *Kind[T]) decode(member string, raw []byte) (decoded[T], error) {
+func (k *Kind[T]) decode(member string, raw []byte, parsed rawjson.Value) (decoded[T], error) {
 	if len(raw) == 0 {
 		return decoded[T]{}, nil
 	}
-	doc, err := patch.Parse(raw)
-	if err != nil {
-		return decoded[T]{}, fmt.Errorf("request.%s: %w", member, err)
+	doc := patch.DocumentOf(parsed)
+	if !parsed.Exists() {
+		var err error
+		if doc, err = patch.Parse(raw); err != nil {
+			return decoded[T]{}, fmt.Errorf("request.%s: %w", member, err)
+		}
 	}
 	value, err := k.differ.Decode(doc)
 	if err != nil {

@@ -2,9 +2,11 @@ package patch
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -77,6 +79,32 @@ func fuzzDecode(c *core, text []byte) any {
 		return nil
 	}
 	return v
+}
+
+// Any document decodes as sigs.k8s.io/json decodes it, or not, as it does.
+func FuzzDecode(f *testing.F) {
+	for _, raw := range corpus(f) {
+		f.Add(raw)
+	}
+	f.Add([]byte(`{"name":"\u00e4\ud800","n":1,"l":[{},null],"u":[],"m":{"a":[1.5,"x"]},"s":[null],"k":{"a":null},"q":"5","t":null,"b":"aGk=","a":1e3}`))
+	f.Add([]byte(`{"metadata":{"managedFields":[1],"labels":{"\xff":"\xff"}},"spec":{"priority":1e2,"containers":[{"ports":[{"containerPort":99999999999}]}]}}`))
+	cores := []*core{newCore(reflect.TypeFor[corev1.Pod]()), newCore(reflect.TypeFor[fuzzed]())}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		doc, err := Parse(text)
+		if err != nil {
+			return
+		}
+		for _, c := range cores {
+			got, err := c.decode(doc)
+			want := c.new()
+			wantErr := kjson.UnmarshalCaseSensitivePreserveInts(doc.withoutManagedFields(), want)
+			if err != nil || wantErr != nil {
+				require.Equal(t, fmt.Sprint(wantErr), fmt.Sprint(err))
+				continue
+			}
+			require.Equal(t, want, got)
+		}
+	})
 }
 
 // Any document and any patch: no panic, and what the cheap check accepts is right.

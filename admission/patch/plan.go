@@ -27,16 +27,18 @@ const (
 
 // plan is what is known of a type before any value is seen. Plans of recursive types refer to each other.
 type plan struct {
-	typ    reflect.Type
-	shape  shape
-	elem   *plan // of a pointer, list or map
-	fields []field
-	byName map[string]*field
+	typ      reflect.Type
+	shape    shape
+	decoding decoding
+	elem     *plan // of a pointer, list or map
+	fields   []field
+	byName   map[string]*field
 }
 
 // field is a member of a struct's JSON object.
 type field struct {
 	name      string
+	number    int // in the plan
 	index     []int
 	plan      *plan
 	omitEmpty bool
@@ -71,6 +73,7 @@ func (ps planner) plan(t reflect.Type) *plan {
 	default:
 		ps.fill(p)
 	}
+	p.decoding = decodingOf(t, p.shape)
 	return p
 }
 
@@ -92,6 +95,7 @@ func (ps planner) fill(p *plan) {
 		p.fields = ps.fieldsOf(t)
 		p.byName = make(map[string]*field, len(p.fields))
 		for i := range p.fields {
+			p.fields[i].number = i
 			p.byName[p.fields[i].name] = &p.fields[i]
 		}
 	case reflect.Pointer:

@@ -32,11 +32,13 @@ func (t *tree) open() error {
 	}
 	switch t.value.Kind() {
 	case '{':
+		t.members = make([]treeMember, 0, t.value.Len()+1) // a patch rarely adds more than one
 		for name, value := range t.value.Members() {
 			t.members = append(t.members, treeMember{name, tree{value: value}})
 		}
 	case '[':
 		t.list = true
+		t.items = make([]tree, 0, t.value.Len()+1)
 		for value := range t.value.Elements() {
 			t.items = append(t.items, tree{value: value})
 		}

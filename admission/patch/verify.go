@@ -18,11 +18,11 @@ func (d *Differ[T]) Verify(doc *Document, p Patch, want *T) error {
 }
 
 func (c *core) verify(doc *Document, p Patch, want any) error {
-	text, err := p.Apply(doc.raw)
+	text, err := p.Apply(doc.root.Text())
 	if err != nil {
 		return err
 	}
-	if err := c.strict(doc.raw, text); err != nil {
+	if err := c.strict(doc.root.Text(), text); err != nil {
 		return err
 	}
 	patched, err := Parse(text)

@@ -1,12 +1,13 @@
-// Package rawjson finds values in JSON text without decoding them: one pass notes where every value starts and ends,
-// after which any of them is looked up without reading the text again. What it hands out aliases the text.
+// Package rawjson finds values in JSON text without decoding them: one pass checks the text and notes where every value
+// starts and ends, after which any of them is looked up without reading the text again. What it hands out aliases the
+// text.
 //
-// It checks the structure (brackets, commas, colons, strings that end) and not the whole grammar: numbers, literals and
-// escapes are the decoder's to judge. Nothing panics on any input, and nesting is bounded as in encoding/json.
+// It accepts what encoding/json accepts: the grammar of RFC 8259, strings that need not be UTF-8, and values nested up
+// to 10,000 deep.
 package rawjson
 
 import (
-	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type index struct {
 type span struct {
 	start, end int32 // offsets into the text
 	next       int32 // the number of the span behind this value and all that is in it
+	count      int32 // of an object's members or an array's elements; of a string 1 if it is not plain
 }
 
 // Parse returns the one value of the text.
@@ -41,7 +43,7 @@ func Parse(text []byte) (Value, error) {
 	if len(text) > math.MaxInt32 {
 		return Value{}, fmt.Errorf("JSON text of %d bytes is too long", len(text))
 	}
-	x := &index{text: text, spans: make([]span, 0, 16+len(text)/12)}
+	x := &index{text: text, spans: make([]span, 0, 16+len(text)/8)}
 	end, err := x.value(x.space(0), 0)
 	if err != nil {
 		return Value{}, err
@@ -86,7 +88,10 @@ func (v Value) Members() iter.Seq2[[]byte, Value] {
 			return
 		}
 		for n, end := v.n+1, v.x.spans[v.n].next; n < end; n = v.x.spans[n].next {
-			name := unquote(Value{v.x, n}.Text())
+			name, plain := Value{v.x, n}.Plain()
+			if !plain {
+				name = unquote(Value{v.x, n}.Text())
+			}
 			if n++; !yield(name, Value{v.x, n}) {
 				return
 			}
@@ -106,6 +111,24 @@ func (v Value) Elements() iter.Seq[Value] {
 			}
 		}
 	}
+}
+
+// Len is the number of members or elements.
+func (v Value) Len() int {
+	if k := v.Kind(); k != '{' && k != '[' {
+		return 0
+	}
+	return int(v.x.spans[v.n].count)
+}
+
+// Plain returns the contents of a string that has neither escapes nor bytes outside of ASCII, so that they are its text
+// without the quotes.
+func (v Value) Plain() ([]byte, bool) {
+	if v.Kind() != '"' || v.x.spans[v.n].count != 0 {
+		return nil, false
+	}
+	text := v.Text()
+	return text[1 : len(text)-1], true
 }
 
 // Member returns the last member of that name, which is the one that decoders keep.
@@ -132,53 +155,58 @@ func (v Value) Element(index int) Value {
 
 // value notes the value that starts at i, and all in it, and returns the offset behind it.
 func (x *index) value(i, depth int) (int, error) {
-	if depth > maxDepth {
-		return 0, fmt.Errorf("JSON text nests deeper than %d values", maxDepth)
-	}
 	n := len(x.spans)
 	x.spans = append(x.spans, span{start: int32(i)})
 	var err error
-	switch x.at(i) {
-	case 0:
-		return 0, errEnd
+	var count int32
+	switch c := x.at(i); c {
 	case '"':
-		i, err = x.skipString(i)
-	case '{':
-		i, err = x.container(i, depth, '}')
-	case '[':
-		i, err = x.container(i, depth, ']')
+		i, count, err = x.skipString(i)
+	case '{', '[':
+		if depth == maxDepth {
+			return 0, fmt.Errorf("JSON text nests deeper than %d values", maxDepth)
+		}
+		i, count, err = x.container(i, depth+1, c+2) // in ASCII the closing bracket is two behind the opening one
+	case 't':
+		i, err = x.skipWord(i, "true")
+	case 'f':
+		i, err = x.skipWord(i, "false")
+	case 'n':
+		i, err = x.skipWord(i, "null")
 	default:
-		i, err = x.skipScalar(i)
+		i, err = x.skipNumber(i)
 	}
 	if err != nil {
 		return 0, err
 	}
-	x.spans[n].end, x.spans[n].next = int32(i), int32(len(x.spans))
+	s := &x.spans[n]
+	s.end, s.next, s.count = int32(i), int32(len(x.spans)), count
 	return i, nil
 }
 
-func (x *index) container(i, depth int, closing byte) (int, error) {
+// container notes what is in an object or array and returns the offset behind it and the number of members or elements.
+func (x *index) container(i, depth int, closing byte) (int, int32, error) {
 	i = x.space(i + 1)
 	if x.at(i) == closing {
-		return i + 1, nil
+		return i + 1, 0, nil
 	}
-	for {
+	for count := int32(1); ; count++ {
 		var err error
 		if closing == '}' {
 			if i, err = x.name(i); err != nil {
-				return 0, err
+				return 0, 0, err
 			}
 		}
-		if i, err = x.value(i, depth+1); err != nil {
-			return 0, err
+		if i, err = x.value(i, depth); err != nil {
+			return 0, 0, err
 		}
 		switch i = x.space(i); x.at(i) {
 		case closing:
-			return i + 1, nil
+			return i + 1, count, nil
 		case ',':
 			i = x.space(i + 1)
 		default:
-			return 0, x.unexpected(i, "a comma or "+string(rune(closing)))
+			return 0, 0, x.unexpected(i, "a comma or "+string(rune(closing)))
 		}
 	}
 }
@@ -188,49 +216,107 @@ func (x *index) name(i int) (int, error) {
 	if x.at(i) != '"' {
 		return 0, x.unexpected(i, "a member name")
 	}
-	end, err := x.skipString(i)
+	end, odd, err := x.skipString(i)
 	if err != nil {
 		return 0, err
 	}
-	x.spans = append(x.spans, span{int32(i), int32(end), int32(len(x.spans) + 1)})
+	x.spans = append(x.spans, span{int32(i), int32(end), int32(len(x.spans) + 1), odd})
 	if i = x.space(end); x.at(i) != ':' {
 		return 0, x.unexpected(i, "a colon")
 	}
 	return x.space(i + 1), nil
 }
 
-// skipString returns the offset behind the string that starts at i.
-func (x *index) skipString(i int) (int, error) {
-	start := i + 1
-	for i = start; ; i++ {
-		n := bytes.IndexByte(x.text[i:], '"')
-		if n < 0 {
-			return 0, errEnd
+// skipString returns the offset behind the string that starts at i, and 1 if it is not plain.
+func (x *index) skipString(i int) (end int, odd int32, err error) {
+	for i++; ; i++ {
+		for i+8 <= len(x.text) && isPlain(binary.LittleEndian.Uint64(x.text[i:])) {
+			i += 8
 		}
-		i += n
-		escapes := 0
-		for b := i - 1; b >= start && x.text[b] == '\\'; b-- {
-			escapes++
-		}
-		if escapes%2 == 0 {
-			return i + 1, nil
+		switch c := x.at(i); {
+		case c == '"':
+			return i + 1, odd, nil
+		case c == '\\':
+			odd = 1
+			if i, err = x.skipEscape(i); err != nil {
+				return 0, 0, err
+			}
+		case c < 0x20:
+			return 0, 0, x.unexpected(i, "a character of a string")
+		case c >= 0x80:
+			odd = 1
 		}
 	}
 }
 
-// skipScalar returns the offset behind a number, true, false or null.
-func (x *index) skipScalar(i int) (int, error) {
-	start := i
-	for i < len(x.text) {
-		c := x.text[i]
-		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E' {
+// isPlain reports whether none of eight bytes is a quote, a backslash, a control character or outside of ASCII. It may
+// say no of bytes that are plain.
+func isPlain(w uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := w^(ones*'"'), w^(ones*'\\')
+	return (w|(w-ones*0x20)|(quote-ones)|(backslash-ones))&high == 0
+}
+
+// skipEscape returns the offset of the last byte of the escape that starts at i.
+func (x *index) skipEscape(i int) (int, error) {
+	i++
+	switch x.at(i) {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i, nil
+	case 'u':
+		for range 4 {
 			i++
-			continue
+			if c := x.at(i); (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return 0, x.unexpected(i, "a hexadecimal digit of an escape")
+			}
 		}
-		break
+		return i, nil
 	}
-	if i == start {
-		return 0, x.unexpected(i, "a value")
+	return 0, x.unexpected(i, "an escape")
+}
+
+func (x *index) skipWord(i int, word string) (int, error) {
+	for j := range len(word) {
+		if x.at(i+j) != word[j] {
+			return 0, x.unexpected(i+j, word)
+		}
+	}
+	return i + len(word), nil
+}
+
+// skipNumber returns the offset behind the number that starts at i.
+func (x *index) skipNumber(i int) (int, error) {
+	if x.at(i) == '-' {
+		i++
+	}
+	digits := func() error {
+		if c := x.at(i); c < '0' || c > '9' {
+			return x.unexpected(i, "a value")
+		}
+		for c := x.at(i); c >= '0' && c <= '9'; c = x.at(i) {
+			i++
+		}
+		return nil
+	}
+	if x.at(i) == '0' {
+		i++
+	} else if err := digits(); err != nil {
+		return 0, err
+	}
+	if x.at(i) == '.' {
+		i++
+		if err := digits(); err != nil {
+			return 0, err
+		}
+	}
+	if x.at(i)|0x20 == 'e' {
+		i++
+		if c := x.at(i); c == '+' || c == '-' {
+			i++
+		}
+		if err := digits(); err != nil {
+			return 0, err
+		}
 	}
 	return i, nil
 }
@@ -257,22 +343,9 @@ func (x *index) unexpected(i int, want string) error {
 	return fmt.Errorf("invalid character %q at offset %d of the JSON text, where %s should be", x.text[i], i, want)
 }
 
-// unquote returns the contents of a string, which alias it unless it has escapes. A string that decoders refuse is
-// returned as it stands, so that it is no name that anyone looks for.
+// unquote returns the contents of a string that is not plain.
 func unquote(quoted []byte) []byte {
-	plain := true
-	for _, c := range quoted {
-		if c == '\\' || c < 0x20 || c >= 0x80 {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return quoted[1 : len(quoted)-1]
-	}
 	var s string
-	if err := json.Unmarshal(quoted, &s); err != nil {
-		return quoted
-	}
+	_ = json.Unmarshal(quoted, &s) // Parse has checked it
 	return []byte(s)
 }
