@@ -1,0 +1,26 @@
+// Package e2e proves kubewright against the real thing: kube-apiserver, kube-controller-manager,
+// kubectl and etcd, built from source and run on loopback. The tests are in this directory; the
+// packages below it are the harness.
+//
+//	binaries     builds the Kubernetes programs, once
+//	cluster      runs them
+//	service      a load balancer that behaves like kube-proxy in front of restarting Pods
+//	oracle       the API server's own webhook plugin, in process, for many cheap patches
+//	podsecurity  Kubernetes' own Pod Security evaluator and its test Pods
+//
+// # Running
+//
+//	go test -count=1 -p 1 -timeout 45m -v ./...
+//
+// The first run on a machine builds Kubernetes, which takes about 12 minutes on two cores; hence the
+// timeout. The binaries stay in the user's cache directory, or in $KUBEWRIGHT_E2E_BIN. -p 1 is for
+// small machines: every package of tests has a control plane of its own. -count=1 keeps the go
+// command from repeating an old result, which does not know that the binaries have changed.
+//
+// If a module of the Kubernetes build cannot be downloaded, the tests that need the binaries are
+// skipped, and with -v the last line of each package says "e2e: skipped:" and why. Everything else
+// that is missing is a failure.
+//
+// If a test fails, it shows the last lines of the components' logs. The whole logs, the audit log
+// and etcd's data stay in the directory that is printed at the end.
+package e2e
