@@ -135,7 +135,7 @@ func (h *Handler) setDefaults() (errs []error) {
 		}
 	}
 	if o.Timeout < 0 || o.MaxInFlight < 0 || o.MaxBodyBytes < 0 {
-		errs = append(errs, errors.New("Timeout, MaxInFlight and MaxBodyBytes can't be negative"))
+		errs = append(errs, errors.New("negative Timeout, MaxInFlight or MaxBodyBytes"))
 	}
 	o.Timeout = orDefault(o.Timeout, 10*time.Second)
 	o.MaxInFlight = max(orDefault(o.MaxInFlight, 512), 0)
@@ -144,7 +144,7 @@ func (h *Handler) setDefaults() (errs []error) {
 		o.Logger = slog.Default()
 	}
 	if o.Clock == nil {
-		o.Clock = time.Now
+		o.Clock = time.Now //nolint:forbidigo // the default of a parameter
 	}
 	if o.Observe == nil {
 		o.Observe = func(context.Context, Observation) {}

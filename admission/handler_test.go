@@ -102,7 +102,7 @@ func TestWhenFunctionsRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var mutated, judged bool
 			h := newHandler(t, admission.Options{}, pods().
-				Mutate("m", func(_ context.Context, req *admissionv1.AdmissionRequest, pod *corev1.Pod) error {
+				Mutate("m", func(_ context.Context, req *admissionv1.AdmissionRequest, _ *corev1.Pod) error {
 					require.Same(t, c.req, req)
 					mutated = true
 					return nil
@@ -154,7 +154,7 @@ func TestKindsOfSubresources(t *testing.T) {
 	called := 0
 	h := newHandler(t, admission.Options{}, admission.For[autoscalingv1.Scale](scale).
 		Resource(appsv1.SchemeGroupVersion, "statefulsets/scale").
-		Validate("count", func(_ context.Context, _ *admissionv1.AdmissionRequest, s, _ *autoscalingv1.Scale) []admission.Finding {
+		Validate("count", func(_ context.Context, _ *admissionv1.AdmissionRequest, _, _ *autoscalingv1.Scale) []admission.Finding {
 			called++
 			return nil
 		}))
@@ -412,7 +412,7 @@ func TestNewHandlerRefuses(t *testing.T) {
 	)
 	for _, want := range []string{
 		`rule "x" has the unknown action "refuse": write one of deny, warn, audit, off`,
-		"Timeout, MaxInFlight and MaxBodyBytes can't be negative",
+		"negative Timeout, MaxInFlight or MaxBodyBytes",
 		`v1 Pod: mutator "a" is registered on DELETE, where there is nothing to change`,
 		`v1 Pod: the name "a" is used twice`,
 		`v1 Pod: name "no/slash" is not one for an audit annotation`,

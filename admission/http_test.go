@@ -166,7 +166,7 @@ func FuzzReview(f *testing.F) {
 	f.Add([]byte(`{"request":null}`))
 	h := newHandler(f, admission.Options{FullVerification: true}, pods().
 		Mutate("a", label("x", "1"), admission.On(admissionv1.Create, admissionv1.Update)).
-		Validate("v", func(_ context.Context, _ *admissionv1.AdmissionRequest, pod, old *corev1.Pod) []admission.Finding {
+		Validate("v", func(_ context.Context, _ *admissionv1.AdmissionRequest, pod, _ *corev1.Pod) []admission.Finding {
 			if pod != nil && pod.Spec.HostNetwork {
 				return []admission.Finding{{Field: pod.Name, Message: pod.Namespace}}
 			}

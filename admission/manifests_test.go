@@ -1,6 +1,7 @@
 package admission_test
 
 import (
+	"context"
 	"flag"
 	"os"
 	"testing"
@@ -13,8 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
-
-	"context"
 
 	"github.com/kubewright/kubewright/admission"
 )

@@ -109,15 +109,25 @@ func start(t *testing.T, s *admission.Server) (url string, stop func(), done <-c
 	return "https://" + ln.Addr().String(), cancel, result
 }
 
-func get(t *testing.T, c *http.Client, url string) (int, string, *http.Response) {
+// answer is what tests look at of a response.
+type answer struct {
+	code   int
+	body   string
+	closes bool  // asks for the connection to be closed
+	serial int64 // of the server's certificate
+}
+
+func get(t *testing.T, c *http.Client, url string) answer {
 	t.Helper()
 	resp, err := c.Get(url)
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	defer closeBody(resp)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return resp.StatusCode, string(body), resp
+	return answer{resp.StatusCode, string(body), resp.Close, resp.TLS.PeerCertificates[0].SerialNumber.Int64()}
 }
+
+func closeBody(resp *http.Response) { _ = resp.Body.Close() }
 
 func TestServerServesHTTP1(t *testing.T) {
 	ca := newAuthority(t)
@@ -127,13 +137,13 @@ func TestServerServesHTTP1(t *testing.T) {
 	url, stop, done := start(t, &admission.Server{Certificate: c, DrainDelay: -1, Handler: newHandler(t, admission.Options{}, pods().Mutate("a", label("x", "1"))).Routes()})
 	resp, err := ca.client().Post(url+admission.MutatePath, "application/json", strings.NewReader(reviewBody(t)))
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	defer closeBody(resp)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Equal(t, 1, resp.ProtoMajor)
 	for _, path := range []string{"/healthz", "/readyz"} {
-		code, body, _ := get(t, ca.client(), url+path)
-		require.Equal(t, http.StatusOK, code)
-		require.Equal(t, "ok\n", body)
+		a := get(t, ca.client(), url+path)
+		require.Equal(t, http.StatusOK, a.code)
+		require.Equal(t, "ok\n", a.body)
 	}
 	stop()
 	require.NoError(t, <-done)
@@ -157,24 +167,25 @@ func TestServerDrains(t *testing.T) {
 	url, stop, done := start(t, s)
 	client := ca.client()
 	inFlight := make(chan int, 1)
+	slow := strings.Replace(reviewBody(t), `"namespace":"shop","operation"`, `"namespace":"slow","operation"`, 1)
 	go func() {
-		resp, err := client.Post(url, "application/json", strings.NewReader(strings.Replace(reviewBody(t), `"namespace":"shop","operation"`, `"namespace":"slow","operation"`, 1)))
+		resp, err := client.Post(url, "application/json", strings.NewReader(slow))
 		if err != nil {
 			inFlight <- -1
 			return
 		}
-		defer resp.Body.Close()
+		defer closeBody(resp)
 		inFlight <- resp.StatusCode
 	}()
 	<-entered
 	stop()
 	require.Eventually(t, func() bool { return s.Ready() != nil }, 5*time.Second, time.Millisecond)
-	code, body, _ := get(t, client, url+"/readyz")
-	require.Equal(t, http.StatusServiceUnavailable, code)
-	require.Equal(t, "shutting down\n", body)
-	code, _, resp := get(t, client, url+"/healthz")
-	require.Equal(t, http.StatusOK, code, "it serves on")
-	require.True(t, resp.Close, "and asks for the connection to be closed")
+	a := get(t, client, url+"/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, a.code)
+	require.Equal(t, "shutting down\n", a.body)
+	a = get(t, client, url+"/healthz")
+	require.Equal(t, http.StatusOK, a.code, "it serves on")
+	require.True(t, a.closes, "and asks for the connection to be closed")
 	select {
 	case err := <-done:
 		t.Fatal("it stopped with a request in flight", err)
@@ -222,10 +233,7 @@ func TestCertificateReload(t *testing.T) {
 		Certificate: c, Handler: http.NotFoundHandler(), ReloadInterval: time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
-	serial := func() int64 {
-		_, _, resp := get(t, ca.client(), url+"/healthz")
-		return resp.TLS.PeerCertificates[0].SerialNumber.Int64()
-	}
+	serial := func() int64 { return get(t, ca.client(), url+"/healthz").serial }
 	require.Equal(t, int64(1), serial())
 	cert2, key2 := ca.issue(t, "server", 2)
 	require.NoError(t, os.WriteFile(certFile, cert2, 0o600)) // its key is still the old one
@@ -238,8 +246,7 @@ func TestCertificateReload(t *testing.T) {
 	_, err = c.Reload()
 	require.ErrorContains(t, err, "tls.key")
 	require.Equal(t, int64(2), serial())
-	code, _, _ := get(t, ca.client(), url+"/readyz")
-	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, http.StatusOK, get(t, ca.client(), url+"/readyz").code)
 
 	other := newAuthority(t)
 	write(other.issue(t, "server", 3))
@@ -273,18 +280,16 @@ func TestClientCertificates(t *testing.T) {
 		require.NoError(t, err)
 		return p
 	}
-	code, body, _ := get(t, ca.client(), url+"/mutate")
-	require.Equal(t, http.StatusForbidden, code)
-	require.Equal(t, "a client certificate is required\n", body)
-	code, body, _ = get(t, ca.client(pair(clients, "somebody")), url+"/mutate")
-	require.Equal(t, http.StatusForbidden, code)
-	require.Equal(t, "client \"somebody\" may not call this webhook\n", body)
-	code, _, _ = get(t, ca.client(pair(clients, "kube-apiserver")), url+"/mutate")
-	require.Equal(t, http.StatusNoContent, code)
-	code, _, _ = get(t, ca.client(), url+"/readyz")
-	require.Equal(t, http.StatusOK, code, "kubelets have no certificate")
+	a := get(t, ca.client(), url+"/mutate")
+	require.Equal(t, http.StatusForbidden, a.code)
+	require.Equal(t, "a client certificate is required\n", a.body)
+	a = get(t, ca.client(pair(clients, "somebody")), url+"/mutate")
+	require.Equal(t, http.StatusForbidden, a.code)
+	require.Equal(t, "client \"somebody\" may not call this webhook\n", a.body)
+	require.Equal(t, http.StatusNoContent, get(t, ca.client(pair(clients, "kube-apiserver")), url+"/mutate").code)
+	require.Equal(t, http.StatusOK, get(t, ca.client(), url+"/readyz").code, "kubelets have no certificate")
 	if resp, err := ca.client(pair(strangers, "kube-apiserver")).Get(url + "/mutate"); err == nil {
-		defer resp.Body.Close()
+		defer closeBody(resp)
 		require.NotEqual(t, http.StatusNoContent, resp.StatusCode)
 	}
 }

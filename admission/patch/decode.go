@@ -61,11 +61,6 @@ type decoder struct {
 	skip rawjson.Value // a member that is left out
 }
 
-var (
-	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
-	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
-
 // decoding says how a type is decoded.
 type decoding uint8
 
@@ -76,14 +71,15 @@ const (
 )
 
 func decodingOf(t reflect.Type, s shape) decoding {
+	textUnmarshaler := reflect.TypeFor[encoding.TextUnmarshaler]()
 	switch {
 	case t.Kind() == reflect.Pointer:
 		return byShape
-	case reflect.PointerTo(t).Implements(unmarshalerType):
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
 		return byItself
-	case reflect.PointerTo(t).Implements(textUnmarshalerType), s == shapeOpaque, s == shapeAny:
+	case reflect.PointerTo(t).Implements(textUnmarshaler), s == shapeOpaque, s == shapeAny:
 		return byLibrary
-	case s == shapeMap && (t.Key().Kind() != reflect.String || reflect.PointerTo(t.Key()).Implements(textUnmarshalerType)):
+	case s == shapeMap && (t.Key().Kind() != reflect.String || reflect.PointerTo(t.Key()).Implements(textUnmarshaler)):
 		return byLibrary
 	}
 	return byShape
@@ -177,7 +173,7 @@ func (d *decoder) mapping(p *plan, v reflect.Value, x rawjson.Value) bool {
 	if x.Kind() != '{' {
 		return false
 	}
-	if to, ok := v.Addr().Interface().(*map[string]string); ok {
+	if to, ok := reflect.TypeAssert[*map[string]string](v.Addr()); ok {
 		return plainStrings(to, x)
 	}
 	m := reflect.MakeMapWithSize(p.typ, x.Len())

@@ -194,7 +194,7 @@ type custom struct {
 	Port      intstr.IntOrString   `json:"port"`
 	When      metav1.Time          `json:"when"`
 	WhenZero  metav1.Time          `json:"whenZero,omitzero"`
-	Raw       runtime.RawExtension `json:"raw,omitempty"`
+	Raw       runtime.RawExtension `json:"raw"`
 	Data      []byte               `json:"data,omitempty"`
 	ByName    map[string]Embedded  `json:"byName,omitempty"`
 	ByNumber  map[int]string       `json:"byNumber,omitempty"`

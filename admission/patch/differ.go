@@ -264,12 +264,12 @@ func (w *walk) mapping(p *plan, a, b reflect.Value, s slot) {
 func (w *walk) dynamic(a, b reflect.Value, s slot) {
 	switch va := a.Interface().(type) {
 	case map[string]any:
-		if vb, ok := b.Interface().(map[string]any); ok && len(va) > 0 && len(vb) > 0 {
+		if vb, ok := reflect.TypeAssert[map[string]any](b); ok && len(va) > 0 && len(vb) > 0 {
 			w.mapping(anyMapPlan, reflect.ValueOf(va), reflect.ValueOf(vb), s)
 			return
 		}
 	case []any:
-		if vb, ok := b.Interface().([]any); ok && len(va) > 0 && len(vb) > 0 {
+		if vb, ok := reflect.TypeAssert[[]any](b); ok && len(va) > 0 && len(vb) > 0 {
 			w.list(anyListPlan, "", reflect.ValueOf(va), reflect.ValueOf(vb), s)
 			return
 		}

@@ -70,8 +70,8 @@ func fuzzDecode(c *core, text []byte) any {
 	if err != nil || doc.root.Kind() != '{' {
 		return nil
 	}
-	var any any
-	if problems, err := kjson.UnmarshalStrict(text, &any); err != nil || len(problems) > 0 {
+	var anything any
+	if problems, err := kjson.UnmarshalStrict(text, &anything); err != nil || len(problems) > 0 {
 		return nil
 	}
 	v, err := c.decode(doc)

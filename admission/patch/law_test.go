@@ -240,7 +240,7 @@ func marked(t testing.TB, raw []byte, object string) []byte {
 }
 
 func dig(doc map[string]any, path string) map[string]any {
-	for _, name := range strings.Split(path, ".") {
+	for name := range strings.SplitSeq(path, ".") {
 		doc = doc[name].(map[string]any)
 	}
 	return doc

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,13 +50,6 @@ type field struct {
 	tagged    bool
 }
 
-var (
-	marshalerType     = reflect.TypeFor[json.Marshaler]()
-	textMarshalerType = reflect.TypeFor[encoding.TextMarshaler]()
-	isZeroerType      = reflect.TypeFor[interface{ IsZero() bool }]()
-	quantityType      = reflect.TypeFor[resource.Quantity]()
-)
-
 // planner makes the plans of one type and all types that it holds.
 type planner map[reflect.Type]*plan
 
@@ -66,7 +60,7 @@ func (ps planner) plan(t reflect.Type) *plan {
 	p := &plan{typ: t}
 	ps[t] = p
 	switch {
-	case t == quantityType:
+	case t == reflect.TypeFor[resource.Quantity]():
 		p.shape = shapeQuantity
 	case marshals(t):
 		p.shape = shapeOpaque
@@ -79,13 +73,11 @@ func (ps planner) plan(t reflect.Type) *plan {
 
 // marshals reports whether encoding/json leaves t's form to t.
 func marshals(t reflect.Type) bool {
-	if t.Kind() == reflect.Interface {
-		return false // what it holds decides
+	if t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer {
+		return false // what is behind it decides
 	}
-	if t.Kind() != reflect.Pointer && (reflect.PointerTo(t).Implements(marshalerType) || reflect.PointerTo(t).Implements(textMarshalerType)) {
-		return true
-	}
-	return false
+	p := reflect.PointerTo(t)
+	return p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
 func (ps planner) fill(p *plan) {
@@ -176,7 +168,7 @@ func (ps planner) collect(dst []field, t reflect.Type, index []int, open map[ref
 			continue
 		}
 		name, options, _ := strings.Cut(tag, ",")
-		at := append(index[:len(index):len(index)], i)
+		at := append(slices.Clip(index), i)
 		if embedded := sf.Type; sf.Anonymous && name == "" {
 			if embedded.Kind() == reflect.Pointer {
 				embedded = embedded.Elem()
@@ -199,13 +191,13 @@ func (ps planner) field(sf reflect.StructField, name, options string, index []in
 	if name == "" {
 		f.name = sf.Name
 	}
-	for _, o := range strings.Split(options, ",") {
+	for o := range strings.SplitSeq(options, ",") {
 		switch o {
 		case "omitempty":
 			f.omitEmpty = true
 		case "omitzero":
 			f.omitZero = true
-			f.isZero = sf.Type.Implements(isZeroerType)
+			f.isZero = sf.Type.Implements(reflect.TypeFor[interface{ IsZero() bool }]())
 		case "string":
 			f.quoted = f.plan.shape == shapeScalar || f.plan.shape == shapePointer && f.plan.elem.shape == shapeScalar
 		}
@@ -274,7 +266,7 @@ func mapKey(k reflect.Value) (string, error) {
 	if k.Kind() == reflect.String {
 		return k.String(), nil
 	}
-	if tm, ok := k.Interface().(encoding.TextMarshaler); ok {
+	if tm, ok := reflect.TypeAssert[encoding.TextMarshaler](k); ok {
 		text, err := tm.MarshalText()
 		return string(text), err
 	}

@@ -1,0 +1,182 @@
+package staticip
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"strings"
+)
+
+// Multus writes the "ips" of one NetworkAttachmentDefinition, whose plugin must have the capability "ips" (the static
+// IPAM). The pool should have masks, since that plugin configures the address with the mask it is given.
+//
+// What the Pod's annotation already lists stays: other entries byte for byte, and in the entry of this network every
+// field but "ips". The comma form "namespace/name@interface" becomes JSON, as it has no place for addresses.
+type Multus struct {
+	// Network is the name of the NetworkAttachmentDefinition. It is required.
+	Network string
+	// Namespace is where it is; empty is Multus' own default: kube-system for the default network, the Pod's namespace
+	// for attachments.
+	Namespace string
+	// Attachment selects k8s.v1.cni.cncf.io/networks, the additional interfaces, over
+	// v1.multus-cni.io/default-network, the first one.
+	Attachment bool
+	// Interface is the name of an attachment's interface. It is needed where a Pod attaches to the network twice.
+	Interface string
+}
+
+// attachment is an element of the annotations of Multus, with what this package reads of it.
+type attachment struct {
+	Name      string   `json:"name"`
+	Namespace string   `json:"namespace,omitempty"`
+	Interface string   `json:"interface,omitempty"`
+	IPs       []string `json:"ips,omitempty"`
+}
+
+// addrs returns the addresses without masks in the canonical form.
+func (n attachment) addrs() string {
+	words := make([]string, len(n.IPs))
+	for i, ip := range n.IPs {
+		words[i], _, _ = strings.Cut(ip, "/")
+	}
+	return canonicalWords(words)
+}
+
+func (m Multus) key() string {
+	if m.Attachment {
+		return "k8s.v1.cni.cncf.io/networks"
+	}
+	return "v1.multus-cni.io/default-network"
+}
+
+// matches reports whether n, in the annotation of an object in podNamespace, is the network of m.
+func (m Multus) matches(n attachment, podNamespace string) bool {
+	home := "kube-system"
+	if m.Attachment {
+		home = podNamespace
+	}
+	return n.Name == m.Network && cmp.Or(n.Namespace, home) == cmp.Or(m.Namespace, home) &&
+		(m.Interface == "" || n.Interface == m.Interface)
+}
+
+func (m Multus) render(t target, have map[string]string) (map[string]string, *Problem) {
+	if p := m.validate(); p != nil {
+		return nil, p
+	}
+	raws, err := splitNetworks(have[m.key()])
+	if err != nil {
+		return nil, m.unreadable(have, "neither a JSON list of networks nor namespace/name@interface; correct it", err)
+	}
+	mine := -1
+	for i, raw := range raws {
+		var n attachment
+		if err := json.Unmarshal(raw, &n); err != nil {
+			return nil, m.unreadable(have, "has an entry that is no network; correct it", err)
+		}
+		switch {
+		case !m.matches(n, t.namespace):
+		case mine >= 0:
+			return nil, m.unreadable(have, "attaches to "+m.Network+" more than once; name the interface in the options", nil)
+		case len(n.IPs) == 0:
+			mine = i
+		case n.addrs() == t.String():
+			return nil, nil
+		default:
+			return nil, alreadySet(m.key(), have[m.key()], t)
+		}
+	}
+	switch {
+	case mine >= 0:
+		raws[mine] = withIPs(raws[mine], t.texts(true))
+	case !m.Attachment && len(raws) > 0:
+		// A Pod has one default network, and it is another one.
+		return nil, alreadySet(m.key(), have[m.key()], t)
+	default:
+		added := attachment{Name: m.Network, Namespace: m.Namespace, Interface: m.Interface, IPs: t.texts(true)}
+		raws = append(raws, json.RawMessage(mustJSON(added)))
+	}
+	return map[string]string{m.key(): joinRaw(raws)}, nil
+}
+
+func (m Multus) unreadable(have map[string]string, message string, err error) *Problem {
+	p := refuse(CodeBadAnnotation, "%s", message)
+	p.Key, p.Value, p.Err = m.key(), shorten(have[m.key()]), err
+	return p
+}
+
+// claims joins the addresses of all entries for this network: they are one annotation, so one claim.
+func (m Multus) claims(namespace string, have map[string]string) []claim {
+	raws, err := splitNetworks(have[m.key()])
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, raw := range raws {
+		var n attachment
+		if json.Unmarshal(raw, &n) == nil && len(n.IPs) > 0 && m.matches(n, namespace) {
+			all = append(all, n.addrs())
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return []claim{{m.key(), strings.Join(all, ";"), true}}
+}
+
+func (m Multus) validate() *Problem {
+	if m.Network == "" {
+		return refuse(CodeBadOptions, "Multus needs the name of a NetworkAttachmentDefinition in Network")
+	}
+	return nil
+}
+
+// splitNetworks returns the elements of an annotation, without reading more of JSON elements than where they end.
+func splitNetworks(text string) (raws []json.RawMessage, err error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	// Multus tells the forms apart by the same characters.
+	if strings.ContainsAny(text, `[{"`) {
+		err = json.Unmarshal([]byte(text), &raws)
+		return raws, err
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		var n attachment
+		name, iface, _ := strings.Cut(strings.TrimSpace(part), "@")
+		if namespace, rest, ok := strings.Cut(name, "/"); ok {
+			n.Namespace, name = namespace, rest
+		}
+		n.Name, n.Interface = name, iface
+		raws = append(raws, json.RawMessage(mustJSON(n)))
+	}
+	return raws, nil
+}
+
+// withIPs replaces the field "ips" of a JSON object and leaves the other fields, known or not, as and where they are.
+func withIPs(raw json.RawMessage, ips []string) json.RawMessage {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	_, _ = d.Token() // the opening brace: the caller has decoded raw into a struct
+	out := []byte{'{'}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			break
+		}
+		if key, ok := name.(string); ok && !strings.EqualFold(key, "ips") {
+			out = append(out, mustJSON(key)...)
+			out = append(append(append(out, ':'), value...), ',')
+		}
+	}
+	out = append(out, `"ips":`...)
+	out = append(out, mustJSON(ips)...)
+	return append(out, '}')
+}
+
+func joinRaw(raws []json.RawMessage) string {
+	parts := make([][]byte, len(raws))
+	for i, raw := range raws {
+		parts[i] = raw
+	}
+	return "[" + string(bytes.Join(parts, []byte(","))) + "]"
+}
