@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,8 +42,8 @@ type Options struct {
 	Invalid bool
 	// FullVerification proves each patch by applying it with the API server's library and decoding the result
 	// strictly, at several times the price of the whole review. Without it, patches are proven by checking their paths
-	// and values against the document and the type, and in full only if that check is not sure. Tests always verify in
-	// full.
+	// and values against the document and the type, and in full only if that check is not sure. It also makes a
+	// validator that changes an object an internal error. It is for tests.
 	FullVerification bool
 	// Timeout is how long a review may take when the API server does not say (it does, as ?timeout=). 10 s if zero. A
 	// tenth of the time is kept for the way back.
@@ -208,6 +209,22 @@ func (h *Handler) in(p phase) *Handler {
 	other := *h
 	other.phase = p
 	return &other
+}
+
+// WithFullVerification returns h as if Options.FullVerification were set, for tests.
+func (h *Handler) WithFullVerification() *Handler {
+	other := *h
+	other.options.FullVerification = true
+	return &other
+}
+
+// Kinds returns the kinds for which functions are registered, with their Go types.
+func (h *Handler) Kinds() map[schema.GroupVersionKind]reflect.Type {
+	kinds := make(map[schema.GroupVersionKind]reflect.Type, len(h.kinds))
+	for gvk, k := range h.kinds {
+		kinds[gvk] = k.goType()
+	}
+	return kinds
 }
 
 // The paths under which [Handler.Routes] serves, and to which [Handler.Manifests] points.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -226,6 +227,7 @@ func TestWarningsAreBounded(t *testing.T) {
 	resp, err := h.Review(t.Context(), request(admissionv1.Create, `{}`, ""))
 	require.NoError(t, err)
 	total := 0
+	require.True(t, strings.HasSuffix(resp.Warnings[0], "ä… (v)"), "the rule is not cut off")
 	for _, w := range resp.Warnings {
 		require.LessOrEqual(t, len([]rune(w)), 256)
 		total += len([]rune(w))
@@ -387,6 +389,30 @@ func TestFailOpen(t *testing.T) {
 	require.Equal(t, "mutator half panicked: boom; mutator errs: broken; validator v panicked: v", resp.AuditAnnotations["failed-open"])
 	require.Len(t, seen.Dropped, 3)
 	require.Equal(t, int32(3), runs.Load())
+}
+
+func TestFullVerificationCatchesValidatorsThatChangeObjects(t *testing.T) {
+	change := func(_ context.Context, _ *admissionv1.AdmissionRequest, pod, old *corev1.Pod) []admission.Finding {
+		for _, p := range []*corev1.Pod{pod, old} {
+			if p != nil && p.Name == "touch" {
+				p.Spec.NodeName = "n"
+			}
+		}
+		return nil
+	}
+	h := newHandler(t, admission.Options{}, pods().Validate("v", change))
+	for _, req := range []*admissionv1.AdmissionRequest{
+		request(admissionv1.Create, `{"metadata":{"name":"touch"}}`, ""),
+		request(admissionv1.Update, `{}`, `{"metadata":{"name":"touch"}}`),
+	} {
+		_, err := h.Review(t.Context(), req)
+		require.NoError(t, err)
+		_, err = h.WithFullVerification().Review(t.Context(), req)
+		require.EqualError(t, err, "validator v panicked: it changed the object, which validators must not")
+	}
+	_, err := h.WithFullVerification().Review(t.Context(), request(admissionv1.Create, `{}`, ""))
+	require.NoError(t, err)
+	require.Equal(t, map[schema.GroupVersionKind]reflect.Type{podKind: reflect.TypeFor[corev1.Pod]()}, h.Kinds())
 }
 
 func TestUnstructured(t *testing.T) {

@@ -2,7 +2,6 @@ package admission_test
 
 import (
 	"context"
-	"flag"
 	"os"
 	"testing"
 
@@ -16,9 +15,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubewright/kubewright/admission"
+	"github.com/kubewright/kubewright/admission/admissiontest"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 func allow[T any](context.Context, *admissionv1.AdmissionRequest, *T, *T) []admission.Finding {
 	return nil
@@ -52,7 +50,7 @@ func TestManifestsGolden(t *testing.T) {
 		require.NoError(t, err)
 		got = append(append(got, "---\n"...), text...)
 	}
-	if *update {
+	if admissiontest.Update() {
 		require.NoError(t, os.WriteFile("testdata/manifests.golden.yaml", got, 0o600))
 	}
 	want, err := os.ReadFile("testdata/manifests.golden.yaml")

@@ -95,16 +95,18 @@ func (h *Handler) denial(req *admissionv1.AdmissionRequest, findings []Finding) 
 func warnings(findings []Finding, dropped []error) []string {
 	texts := make([]string, 0, len(findings)+len(dropped))
 	for _, f := range findings {
-		texts = append(texts, f.String())
+		rule := " (" + oneLine(f.Rule) + ")"
+		f.Rule = ""
+		texts = append(texts, cut(oneLine(f.String()), max(maxWarning-utf8.RuneCountInString(rule), 1))+rule)
 	}
 	for _, err := range dropped {
-		texts = append(texts, err.Error()+": continued without it")
+		texts = append(texts, oneLine(err.Error())+": continued without it")
 	}
 	var out []string
 	seen := map[string]bool{}
 	total := 0
 	for i, text := range texts {
-		text = cut(oneLine(text), maxWarning)
+		text = cut(text, maxWarning)
 		if seen[text] {
 			continue
 		}

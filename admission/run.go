@@ -264,6 +264,9 @@ func (k *Kind[T]) validate(ctx context.Context, c *call, obj, old *T, deleting b
 		}
 		var findings []Finding
 		err := c.guard(ctx, "validator", v.name, func() error {
+			if c.full {
+				defer k.mustNotChange(obj, old)()
+			}
 			findings = v.fn(ctx, c.req, obj, old)
 			return nil
 		})
@@ -277,6 +280,24 @@ func (k *Kind[T]) validate(ctx context.Context, c *call, obj, old *T, deleting b
 		}
 	}
 	return nil
+}
+
+// mustNotChange returns a function that panics if the objects have changed since. Only tests can afford it.
+func (k *Kind[T]) mustNotChange(objects ...*T) func() {
+	copies := make([]*T, len(objects))
+	for i, obj := range objects {
+		if obj != nil {
+			copies[i] = new(T)
+			k.deepCopy(obj, copies[i])
+		}
+	}
+	return func() {
+		for i, obj := range objects {
+			if obj != nil && !reflect.DeepEqual(obj, copies[i]) {
+				panic("it changed the object, which validators must not")
+			}
+		}
+	}
 }
 
 // named fills in the rules that findings leave empty, in a copy: a function may return the same slice each time.
