@@ -64,14 +64,15 @@ type Options struct {
 
 // Observation is what happened in one review.
 type Observation struct {
-	Request  *admissionv1.AdmissionRequest
-	Phase    string        // mutate or validate, as [Handler.Mutating] and [Handler.Validating] do, or review for both
-	Outcome  string        // allowed, denied or error
-	Findings []Finding     // with the actions that were taken, without those that are off
-	Patch    int           // bytes of the patch
-	Dropped  []error       // failures of functions that fail open
-	Err      error         // of outcome error
-	Duration time.Duration // of the functions and all around them, without the network
+	Request  *admissionv1.AdmissionRequest // nil if the HTTP request did not hold one
+	Phase    string                        // mutate or validate, as [Handler.Mutating] and [Handler.Validating] do, or review for both
+	Outcome  string                        // allowed, denied or error
+	Code     int                           // HTTP status of the answer: 200, or that of the error
+	Findings []Finding                     // with the actions that were taken, without those that are off
+	Patch    int                           // bytes of the patch
+	Dropped  []error                       // failures of functions that fail open
+	Err      error                         // of outcome error
+	Duration time.Duration                 // of the functions and all around them, without the network
 }
 
 // The outcomes of a review.
@@ -259,7 +260,7 @@ func (h *Handler) Review(ctx context.Context, req *admissionv1.AdmissionRequest)
 func (h *Handler) observed(ctx context.Context, c *call) (*admissionv1.AdmissionResponse, error) {
 	start := h.options.Clock()
 	resp, o, err := h.review(ctx, c)
-	o.Request, o.Phase, o.Err = c.req, c.phase.String(), err
+	o.Request, o.Phase, o.Err, o.Code = c.req, c.phase.String(), err, codeOf(err)
 	o.Duration = h.options.Clock().Sub(start)
 	switch {
 	case err != nil:

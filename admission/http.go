@@ -50,7 +50,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body = h.failure(w, err)
 	}
 	if he, ok := errors.AsType[*httpError](err); ok { // no review has told of it
-		h.options.Observe(r.Context(), Observation{Phase: h.phase.String(), Outcome: OutcomeError, Err: err})
+		h.options.Observe(r.Context(), Observation{Phase: h.phase.String(), Outcome: OutcomeError, Code: he.code, Err: err})
 		if he.code >= http.StatusInternalServerError {
 			h.logFailure(r.Context(), "admission request not answered", nil, err)
 		}
@@ -60,12 +60,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // failure writes the head of an answer to an error and returns its body.
 func (h *Handler) failure(w http.ResponseWriter, err error) []byte {
-	code := http.StatusInternalServerError
-	if he, ok := errors.AsType[*httpError](err); ok {
-		code = he.code
-	} else if errors.Is(err, errNotForUs) {
-		code = http.StatusBadRequest
-	}
+	code := codeOf(err)
 	reasons := map[int]metav1.StatusReason{
 		http.StatusBadRequest:            metav1.StatusReasonBadRequest,
 		http.StatusMethodNotAllowed:      metav1.StatusReasonMethodNotAllowed,
@@ -86,6 +81,20 @@ func (h *Handler) failure(w http.ResponseWriter, err error) []byte {
 	}
 	w.WriteHeader(code)
 	return append(body, '\n')
+}
+
+// codeOf is the HTTP status of the answer to a review that ended with err.
+func codeOf(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	if he, ok := errors.AsType[*httpError](err); ok {
+		return he.code
+	}
+	if errors.Is(err, errNotForUs) {
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
 }
 
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) ([]byte, error) {

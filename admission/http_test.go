@@ -117,6 +117,7 @@ func TestServeHTTPRefuses(t *testing.T) {
 			require.Equal(t, "Status", status.Kind)
 			require.Len(t, observed, 1)
 			require.Equal(t, admission.OutcomeError, observed[0].Outcome)
+			require.Equal(t, c.code, observed[0].Code)
 			require.Error(t, observed[0].Err)
 		})
 	}

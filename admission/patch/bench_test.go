@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/kubewright/kubewright/admission/patch"
 )
@@ -82,6 +83,27 @@ func BenchmarkParse(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := patch.Parse(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDeepCopy(b *testing.B) {
+	_, before, _ := benchPod(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		before.DeepCopy()
+	}
+}
+
+// BenchmarkDecodeLibrary is what Decode is measured by.
+func BenchmarkDecodeLibrary(b *testing.B) {
+	raw, err := os.ReadFile("../testdata/pod.json")
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		var pod corev1.Pod
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &pod); err != nil {
 			b.Fatal(err)
 		}
 	}

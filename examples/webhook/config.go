@@ -1,0 +1,159 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	arv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubewright/kubewright/admission"
+)
+
+//go:embed default.yaml
+var defaultConfig []byte
+
+// Config is the configuration file. default.yaml explains its keys.
+type Config struct {
+	Name              string                 `json:"name"`
+	FailurePolicy     arv1.FailurePolicyType `json:"failurePolicy"`
+	TimeoutSeconds    int32                  `json:"timeoutSeconds"`
+	ExcludeNamespaces []string               `json:"excludeNamespaces"`
+	MaxInFlight       int                    `json:"maxInFlight"`
+	Invalid           bool                   `json:"invalid"`
+	ClientCA          *clientCA              `json:"clientCA"`
+
+	PodDefaults podDefaults `json:"podDefaults"`
+	Policies    policies    `json:"policies"`
+
+	text []byte // as it was read
+}
+
+// clientCA says who may ask for reviews.
+type clientCA struct {
+	File  string   `json:"file"`
+	Names []string `json:"names"`
+}
+
+// section is a part of the configuration that brings functions of its own. A new one is a file with a type, a field
+// of Config, and a line here.
+type section interface {
+	addTo(*functions) error
+}
+
+func (c *Config) sections() []section {
+	return []section{&c.PodDefaults, c.Policies}
+}
+
+// functions is what all sections together want to be registered, mutators in the order of the sections.
+type functions struct {
+	registrations []admission.Registration
+	actions       map[string]admission.Action
+}
+
+// loadConfig reads a configuration file, or the default without one.
+func loadConfig(file string) (*Config, error) {
+	text, name := defaultConfig, "default.yaml"
+	if file != "" {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return nil, usagef("configuration: %w", err)
+		}
+		name = file
+	}
+	c, err := parseConfig(text)
+	if err != nil {
+		return nil, usagef("configuration %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// parseConfig is strict: what it does not know or finds twice is an error with the path of the key.
+func parseConfig(text []byte) (*Config, error) {
+	asJSON, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{text: text}
+	strict, err := kjson.UnmarshalStrict(asJSON, c)
+	if err := errors.Join(append(strict, err)...); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// check reports everything that is wrong, so that a file is repaired in one go.
+func (c *Config) check() error {
+	h, err := c.handler(admission.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		h = &admission.Handler{} // enough to learn what else is wrong
+	}
+	errs := []error{err}
+	if c.ClientCA != nil && c.ClientCA.File == "" {
+		errs = append(errs, errors.New("clientCA.file is missing"))
+	}
+	// Where the webhook is reached does not matter for what can be wrong in the file.
+	if _, err := h.Manifests(c.manifestOptions(admission.ManifestOptions{URL: "https://localhost"})); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// functions asks all sections.
+func (c *Config) functions() (functions, error) {
+	f := functions{actions: map[string]admission.Action{}}
+	var errs []error
+	for _, s := range c.sections() {
+		errs = append(errs, s.addTo(&f))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return functions{}, err
+	}
+	if len(f.registrations) == 0 {
+		return functions{}, errors.New("there is nothing to do: every policy is off, and podDefaults is empty")
+	}
+	return f, nil
+}
+
+// handler is the admission handler of everything configured. Options bring what is no configuration.
+func (c *Config) handler(o admission.Options) (*admission.Handler, error) {
+	f, err := c.functions()
+	if err != nil {
+		return nil, err
+	}
+	o.Actions = f.actions
+	o.Invalid = c.Invalid
+	o.MaxInFlight = c.MaxInFlight
+	o.Timeout = time.Duration(c.TimeoutSeconds) * time.Second
+	return admission.NewHandler(o, f.registrations...)
+}
+
+// manifestOptions adds what is configured to options that say where the webhook is reached. What the API server would
+// fill in is said here, so that what is installed compares equal to what was asked for.
+func (c *Config) manifestOptions(o admission.ManifestOptions) admission.ManifestOptions {
+	o.Name = c.Name
+	o.FailurePolicy = c.FailurePolicy
+	o.TimeoutSeconds = c.TimeoutSeconds
+	o.ExcludeNamespaces = c.ExcludeNamespaces
+	o.ObjectSelector = &metav1.LabelSelector{}
+	o.Labels = map[string]string{"app.kubernetes.io/name": "kubewright-webhook"}
+	return o
+}
+
+// excludes reports whether objects of a namespace are not sent to the webhook.
+func (c *Config) excludes(namespace string) bool {
+	excluded := c.ExcludeNamespaces
+	if excluded == nil {
+		excluded = []string{metav1.NamespaceSystem} // the default of admission.ManifestOptions
+	}
+	return slices.Contains(excluded, namespace)
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/admission"
+	"github.com/kubewright/kubewright/admission/policy"
+)
+
+// minimal is the least that a configuration can be.
+const minimal = "name: policies.example.org\npolicies: {host-port: {action: deny}}\n"
+
+func TestPrintConfig(t *testing.T) {
+	r := invoke(t, "", "-print-config")
+	require.Equal(t, result{0, string(defaultConfig), ""}, r)
+	require.Equal(t, result{0, minimal, ""}, invoke(t, "", "-print-config", "-config", writeFile(t, "c.yaml", minimal)))
+}
+
+func TestDefaultConfigKnowsAllPolicies(t *testing.T) {
+	c, err := parseConfig(defaultConfig)
+	require.NoError(t, err)
+	for _, name := range policy.Names() {
+		require.Contains(t, c.Policies, name)
+	}
+}
+
+func TestMinimalConfig(t *testing.T) {
+	c, err := parseConfig([]byte(minimal))
+	require.NoError(t, err)
+	require.True(t, c.excludes("kube-system"), "by default")
+	require.False(t, c.excludes("default"))
+	m, err := c.manifests(admission.ManifestOptions{URL: "https://localhost"})
+	require.NoError(t, err)
+	require.Nil(t, m.Mutating, "nothing mutates")
+	require.EqualValues(t, "Fail", *m.Validating.Webhooks[0].FailurePolicy)
+	require.EqualValues(t, 5, *m.Validating.Webhooks[0].TimeoutSeconds)
+	c, err = parseConfig([]byte(minimal + "excludeNamespaces: []\n"))
+	require.NoError(t, err)
+	require.False(t, c.excludes("kube-system"), "if one says so")
+}
+
+func TestOffIsOff(t *testing.T) {
+	c, err := parseConfig([]byte("name: x.y\npolicies: {host-port: {action: 'off'}}\npodDefaults: {labels: {a: b}}\n"))
+	require.NoError(t, err)
+	m, err := c.manifests(admission.ManifestOptions{URL: "https://localhost"})
+	require.NoError(t, err)
+	require.Nil(t, m.Validating, "API servers need not ask")
+	require.NotNil(t, m.Mutating)
+}
+
+func TestConfigRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"no YAML":                {"name: [", []string{"yaml: line 1"}},
+		"a list":                 {"- name", []string{"cannot unmarshal array"}},
+		"duplicate key":          {minimal + "name: x.y\n", []string{`key "name" already set`}},
+		"unknown key":            {minimal + "polices: {}\n", []string{`unknown field "polices"`}},
+		"unknown key of policy":  {"name: x.y\npolicies: {host-port: {actoin: deny}}\n", []string{`unknown field "policies.host-port.actoin"`}},
+		"wrong case":             {minimal + "FailurePolicy: Fail\n", []string{`unknown field "FailurePolicy"`}},
+		"unknown policy":         {"name: x.y\npolicies: {host-prot: {action: deny}}\n", []string{"policies.host-prot: no policy has that name: write one of host-port, "}},
+		"unknown action":         {"name: x.y\npolicies: {host-port: {action: forbid}}\n", []string{`action "forbid": write one of deny, warn, audit, off`}},
+		"no action":              {"name: x.y\npolicies: {host-port: {}}\n", []string{"policies.host-port.action is missing: write one of deny"}},
+		"unknown option":         {"name: x.y\npolicies: {host-port: {action: deny, options: {alow: []}}}\n", []string{"policies.host-port: ", `"alow"`}},
+		"wrong option":           {"name: x.y\npolicies: {host-port: {action: deny, options: {allow: [http]}}}\n", []string{"policies.host-port: ", `"http"`}},
+		"wrong option, but off":  {minimal[:len(minimal)-2] + ", host-path: {action: 'off', options: {allow: [{pathPrefix: x}]}}}\n", []string{"policies.host-path: ", `"x"`}},
+		"nothing to do":          {"name: x.y\n", []string{"there is nothing to do"}},
+		"everything off":         {"name: x.y\npolicies: {host-port: {action: 'off'}}\n", []string{"there is nothing to do"}},
+		"no name":                {"policies: {host-port: {action: deny}}\n", []string{`name "": write a domain name`}},
+		"name without a dot":     {"name: x\npolicies: {host-port: {action: deny}}\n", []string{`name "x": write a domain name`}},
+		"failure policy":         {minimal + "failurePolicy: Maybe\n", []string{`FailurePolicy "Maybe": write Fail or Ignore`}},
+		"timeout":                {minimal + "timeoutSeconds: 31\n", []string{"TimeoutSeconds 31: write 1 to 30"}},
+		"in flight":              {minimal + "maxInFlight: -1\n", []string{"MaxInFlight"}},
+		"client CA without file": {minimal + "clientCA: {names: [x]}\n", []string{"clientCA.file is missing"}},
+		"label key":              {minimal + "podDefaults: {labels: {'a b': c}}\n", []string{"podDefaults.labels", `"a b"`}},
+		"label value":            {minimal + "podDefaults: {labels: {a: 'b c'}}\n", []string{"podDefaults.labels", `"b c"`}},
+		"annotation key":         {minimal + "podDefaults: {annotations: {'/x': c}}\n", []string{"podDefaults.annotations"}},
+		"mirror annotation":      {minimal + "podDefaults: {annotations: {kubernetes.io/config.mirror: x}}\n", []string{"every Pod a mirror Pod"}},
+		"all at once":            {"name: x\nclientCA: {}\npolicies: {host-prot: {action: deny}}\n", []string{"host-prot", "clientCA.file", `name "x"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := writeFile(t, "config.yaml", c.text)
+			r := invoke(t, "", "-config", file)
+			require.Equal(t, exitUsage, r.code)
+			require.Empty(t, r.out)
+			for _, want := range append(c.want, "configuration "+file+": ") {
+				require.Contains(t, r.err, want)
+			}
+		})
+	}
+}
