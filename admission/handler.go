@@ -260,6 +260,9 @@ func (h *Handler) Review(ctx context.Context, req *admissionv1.AdmissionRequest)
 func (h *Handler) observed(ctx context.Context, c *call) (*admissionv1.AdmissionResponse, error) {
 	start := h.options.Clock()
 	resp, o, err := h.review(ctx, c)
+	if !c.claimed.CompareAndSwap(false, true) {
+		return resp, err // too late, another answer was given and observed
+	}
 	o.Request, o.Phase, o.Err, o.Code = c.req, c.phase.String(), err, codeOf(err)
 	o.Duration = h.options.Clock().Sub(start)
 	switch {

@@ -22,13 +22,14 @@ const maxTimeout = 30 * time.Second
 type httpError struct {
 	code int
 	err  error
+	req  *admissionv1.AdmissionRequest // where there was one
 }
 
 func (e *httpError) Error() string { return e.err.Error() }
 func (e *httpError) Unwrap() error { return e.err }
 
 func refuse(code int, format string, args ...any) error {
-	return &httpError{code, fmt.Errorf(format, args...)}
+	return &httpError{code: code, err: fmt.Errorf(format, args...)}
 }
 
 // ServeHTTP answers an AdmissionReview:
@@ -50,9 +51,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body = h.failure(w, err)
 	}
 	if he, ok := errors.AsType[*httpError](err); ok { // no review has told of it
-		h.options.Observe(r.Context(), Observation{Phase: h.phase.String(), Outcome: OutcomeError, Code: he.code, Err: err})
+		h.options.Observe(r.Context(), Observation{Request: he.req, Phase: h.phase.String(), Outcome: OutcomeError, Code: he.code, Err: err})
 		if he.code >= http.StatusInternalServerError {
-			h.logFailure(r.Context(), "admission request not answered", nil, err)
+			h.logFailure(r.Context(), "admission request not reviewed", he.req, err)
 		}
 	}
 	_, _ = w.Write(body) // a client that went away is not our error
@@ -123,7 +124,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) ([]byte, error)
 	rev, err := decodeReview(body)
 	if err != nil {
 		<-h.slots
-		return nil, &httpError{http.StatusBadRequest, err}
+		return nil, &httpError{code: http.StatusBadRequest, err: err}
 	}
 	resp, err := h.inTime(ctx, timeout, rev)
 	if err != nil {
@@ -150,11 +151,16 @@ func (h *Handler) inTime(ctx context.Context, timeout time.Duration, rev review)
 	case o := <-done:
 		return o.resp, o.err
 	case <-ctx.Done():
+		if !c.claimed.CompareAndSwap(false, true) {
+			o := <-done // it made it after all
+			return o.resp, o.err
+		}
 		where := "the review"
 		if name := c.current.Load(); name != nil {
 			where = *name
 		}
-		return nil, refuse(http.StatusInternalServerError, "%s did not finish within %s: %w", where, timeout, ctx.Err())
+		err := fmt.Errorf("%s did not finish within %s: %w", where, timeout, ctx.Err())
+		return nil, &httpError{http.StatusInternalServerError, err, rev.request}
 	}
 }
 

@@ -128,7 +128,9 @@ func TestServeHTTPRefuses(t *testing.T) {
 func TestDeadlineAndPlaces(t *testing.T) {
 	release := make(chan struct{})
 	var once sync.Once
-	h := newHandler(t, admission.Options{MaxInFlight: 1, Timeout: 50 * time.Millisecond}, pods().
+	observed := make(chan admission.Observation, 9)
+	observe := func(_ context.Context, o admission.Observation) { observed <- o }
+	h := newHandler(t, admission.Options{MaxInFlight: 1, Timeout: 50 * time.Millisecond, Observe: observe}, pods().
 		Mutate("slow", func(context.Context, *admissionv1.AdmissionRequest, *corev1.Pod) error {
 			<-release
 			return nil
@@ -137,11 +139,17 @@ func TestDeadlineAndPlaces(t *testing.T) {
 	w := post(h, "/?timeout=20ms", reviewBody(t))
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.Contains(t, w.Body.String(), "mutator slow did not finish within 18ms: context deadline exceeded")
+	o := <-observed
+	require.Equal(t, "705ab4f5-6393-11e8-b7cc-42010a800002", string(o.Request.UID))
+	require.Equal(t, http.StatusInternalServerError, o.Code)
 	w = post(h, "/", reviewBody(t))
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Contains(t, w.Body.String(), "1 requests are in flight, no place came free in 45ms")
 	once.Do(func() { close(release) })
 	require.Equal(t, http.StatusOK, post(h, "/?timeout=30s", reviewBody(t)).Code)
+	require.Equal(t, http.StatusServiceUnavailable, (<-observed).Code)
+	require.Equal(t, http.StatusOK, (<-observed).Code)
+	require.Empty(t, observed, "the late review is not observed again")
 }
 
 // badType panics where the handler and not a function calls it.

@@ -47,6 +47,7 @@ type call struct {
 	object  rawjson.Value // request.object and oldObject, where they have been looked through
 	old     rawjson.Value
 	current atomic.Pointer[string] // the function at work, for the message when the deadline passes
+	claimed atomic.Bool            // by who answers: the review, or the deadline
 }
 
 // result is what the functions had to say.

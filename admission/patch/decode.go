@@ -76,6 +76,9 @@ func decodingOf(t reflect.Type, s shape) decoding {
 	case t.Kind() == reflect.Pointer:
 		return byShape
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
+		if t.Name() == "" {
+			return byLibrary // which does not call methods that a type without a name got from embedding
+		}
 		return byItself
 	case reflect.PointerTo(t).Implements(textUnmarshaler), s == shapeOpaque, s == shapeAny:
 		return byLibrary
