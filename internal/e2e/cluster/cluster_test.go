@@ -44,6 +44,7 @@ func TestCluster(t *testing.T) {
 	t.Run("encryption at rest", func(t *testing.T) { testEncryption(t, c) })
 	t.Run("audit log", func(t *testing.T) { testAudit(t, c) })
 	t.Run("webhook behind a service", func(t *testing.T) { testWebhook(t, c) })
+	t.Run("a program beside it", func(t *testing.T) { testProgram(t, c) })
 	t.Run("users", func(t *testing.T) { testUsers(t, c) })
 	t.Run("restart keeps address and data", func(t *testing.T) { testRestart(t, c) })
 	t.Run("a crash is told apart from a stop", func(t *testing.T) { testCrash(t, c) })
