@@ -47,6 +47,9 @@ type Finding struct {
 	Message string
 	// Action is what the validator proposes; [Options.Actions] overrides it.
 	Action Action
+	// Err says that the validator could not judge, because what it had to look up did not answer, say. The review then
+	// ends with this internal error, whatever else was found.
+	Err error
 }
 
 // String is "field: message (rule)".

@@ -303,6 +303,16 @@ func TestInternalErrors(t *testing.T) {
 		require.Contains(t, string(p.Stack), "handler_test.go")
 		require.Contains(t, log.String(), "handler_test.go")
 	})
+	t.Run("of a validator", func(t *testing.T) {
+		v := find(admission.Finding{Message: "m"}, admission.Finding{Err: errBroken})
+		_, err := newHandler(t, admission.Options{}, pods().Validate("v", v)).Review(t.Context(), request(admissionv1.Create, `{}`, ""))
+		require.ErrorIs(t, err, errBroken)
+		require.EqualError(t, err, "validator v: broken")
+		resp, err := newHandler(t, admission.Options{}, pods().Validate("v", v, admission.FailOpen())).Review(t.Context(), request(admissionv1.Create, `{}`, ""))
+		require.NoError(t, err)
+		require.True(t, resp.Allowed)
+		require.Equal(t, []string{"validator v: broken: continued without it"}, resp.Warnings)
+	})
 	t.Run("deadline", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

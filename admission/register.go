@@ -27,7 +27,7 @@ type Object[T any] interface {
 type MutateFunc[T any] func(ctx context.Context, req *admissionv1.AdmissionRequest, obj *T) error
 
 // ValidateFunc judges an object and returns all it finds. obj is nil on DELETE, old is nil on CREATE and CONNECT.
-// Neither may be changed.
+// Neither may be changed. One that can't judge returns a [Finding] with Err.
 type ValidateFunc[T any] func(ctx context.Context, req *admissionv1.AdmissionRequest, obj, old *T) []Finding
 
 // Registration is a set of functions for one kind, as made by [For]. It is what [NewHandler] takes.
@@ -165,7 +165,7 @@ func WhileDeleting() Option {
 
 // FailOpen makes an internal failure of a mutator (an error, a panic, a change that cannot be expressed as a valid
 // patch) drop that mutator's own changes, with a warning and an audit annotation, instead of failing the review. On a
-// validator it turns a panic into a warning.
+// validator it turns a panic or a Finding.Err into a warning.
 func FailOpen() Option {
 	return func(r *rule) { r.failOpen = true }
 }

@@ -221,7 +221,7 @@ func (k *Kind[T]) runMutator(ctx context.Context, c *call, m *mutator[T], obj *T
 	if err == nil {
 		return nil, nil
 	}
-	if refused, ok := errors.AsType[*DenyError](err); ok {
+	if refused, ok := errors.AsType[*DenyError](err); ok && failure(refused.Findings) == nil {
 		return named(m.name, refused.Findings), nil
 	}
 	return nil, err
@@ -269,7 +269,7 @@ func (k *Kind[T]) validate(ctx context.Context, c *call, obj, old *T, deleting b
 				defer k.mustNotChange(obj, old)()
 			}
 			findings = v.fn(ctx, c.req, obj, old)
-			return nil
+			return failure(findings)
 		})
 		switch {
 		case err == nil:
@@ -278,6 +278,16 @@ func (k *Kind[T]) validate(ctx context.Context, c *call, obj, old *T, deleting b
 			res.dropped = append(res.dropped, err)
 		default:
 			return err
+		}
+	}
+	return nil
+}
+
+// failure is what kept a validator from judging.
+func failure(findings []Finding) error {
+	for _, f := range findings {
+		if f.Err != nil {
+			return f.Err
 		}
 	}
 	return nil

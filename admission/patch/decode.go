@@ -123,7 +123,7 @@ func (d *decoder) structure(p *plan, v reflect.Value, x rawjson.Value) bool {
 	var seen [4]uint64
 	for name, value := range x.Members() {
 		f := p.byName[string(name)]
-		if f == nil || value == d.skip {
+		if f == nil {
 			continue
 		}
 		word, bit := f.number/64, uint64(1)<<(f.number%64)
@@ -131,6 +131,9 @@ func (d *decoder) structure(p *plan, v reflect.Value, x rawjson.Value) bool {
 			return false
 		}
 		seen[word] |= bit
+		if value == d.skip {
+			continue
+		}
 		to, ok := f.settable(v)
 		if !ok || !d.value(f.plan, to, value) {
 			return false

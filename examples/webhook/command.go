@@ -33,6 +33,7 @@ func commands() []command {
 	return []command{
 		{"serve", "answer admission reviews over HTTPS (the default)", serve},
 		{"review", "judge manifests without a cluster; exit code 1 if any is refused", review},
+		{"plan", "show the addresses of StatefulSets and what is wrong with them; exit code 1 on errors", plan},
 		{"manifests", "print the webhook configurations to apply", printManifests},
 		{"certs", "print or write a certificate that all replicas share", printCerts},
 	}

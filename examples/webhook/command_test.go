@@ -37,6 +37,7 @@ func TestUsage(t *testing.T) {
 	kubeconfig := writeFile(t, "kubeconfig", "{apiVersion: v1, kind: Config, contexts: []}")
 	clientCA := writeFile(t, "config.yaml", minimal+"clientCA: {file: "+notPEM+"}\n")
 	noClientCA := writeFile(t, "config.yaml", minimal+"clientCA: {file: /does/not/exist}\n")
+	staticIP := writeFile(t, "config.yaml", minimal+"staticIP: {enabled: true}\n")
 	for name, c := range map[string]struct {
 		args []string
 		want string
@@ -69,6 +70,14 @@ func TestUsage(t *testing.T) {
 		"bad output":                 {[]string{"review", "-f", "-", "-o", "xml"}, `-o "xml": write text or json`},
 		"flags behind files":         {[]string{"review", "pod.yaml", "-o", "json"}, `-o stands behind "pod.yaml": flags come first`},
 		"review's configuration":     {[]string{"review", "-config", "/does/not/exist", "-f", "-"}, "configuration: open /does/not/exist"},
+		"nothing to plan for":        {[]string{"plan"}, "nothing to plan for: give -f FILE"},
+		"plan's bad output":          {[]string{"plan", "-f", "-", "-o", "yaml"}, `-o "yaml": write text or json`},
+		"plan for two":               {[]string{"plan", "-f", "-", "-kubeconfig", kubeconfig}, "-kubeconfig and files are two answers"},
+		"plan's context alone":       {[]string{"plan", "-f", "-", "-context", "x"}, "-context is one of a -kubeconfig"},
+		"plan without kubeconfig":    {[]string{"plan", "-kubeconfig", "/does/not/exist"}, "/does/not/exist"},
+		"plan's configuration":       {[]string{"plan", "-f", "-", "-config", "/does/not/exist"}, "configuration: open"},
+		"bad reservations":           {[]string{"plan", "-f", "-", "-reservations", "x"}, `-reservations "x": write one of calico, kube-ovn, spiderpool, cilium, cidr`},
+		"staticIP without a cluster": {[]string{"-config", staticIP}, "staticIP reads StatefulSets: give -kubeconfig, or run in the cluster: "},
 		"manifests of two targets":   {[]string{"manifests", "-url", "https://x", "-service-name", "y"}, "two answers"},
 		"manifests without CA file":  {[]string{"manifests", "-ca", "/does/not/exist"}, "-ca: open /does/not/exist"},
 		"manifests' CA is no PEM":    {[]string{"manifests", "-ca", notPEM}, "has no PEM certificate"},

@@ -30,6 +30,7 @@ type Config struct {
 	ClientCA          *clientCA              `json:"clientCA"`
 
 	PodDefaults podDefaults `json:"podDefaults"`
+	StaticIP    staticIP    `json:"staticIP"`
 	Policies    policies    `json:"policies"`
 
 	text []byte // as it was read
@@ -48,7 +49,7 @@ type section interface {
 }
 
 func (c *Config) sections() []section {
-	return []section{&c.PodDefaults, c.Policies}
+	return []section{&c.PodDefaults, &c.StaticIP, c.Policies}
 }
 
 // functions is what all sections together want to be registered, mutators in the order of the sections.
@@ -101,6 +102,9 @@ func (c *Config) check() error {
 	if c.ClientCA != nil && c.ClientCA.File == "" {
 		errs = append(errs, errors.New("clientCA.file is missing"))
 	}
+	if c.StaticIP.Enabled && c.FailurePolicy == arv1.Ignore {
+		errs = append(errs, errors.New("staticIP with failurePolicy Ignore: a Pod that is admitted unseen gets a random address; write Fail"))
+	}
 	// Where the webhook is reached does not matter for what can be wrong in the file.
 	if _, err := h.Manifests(c.manifestOptions(admission.ManifestOptions{URL: "https://localhost"})); err != nil {
 		errs = append(errs, err)
@@ -119,7 +123,7 @@ func (c *Config) functions() (functions, error) {
 		return functions{}, err
 	}
 	if len(f.registrations) == 0 {
-		return functions{}, errors.New("there is nothing to do: every policy is off, and podDefaults is empty")
+		return functions{}, errors.New("there is nothing to do: every policy and staticIP are off, and podDefaults is empty")
 	}
 	return f, nil
 }

@@ -79,6 +79,16 @@ func TestConfigRefusals(t *testing.T) {
 		"label value":            {minimal + "podDefaults: {labels: {a: 'b c'}}\n", []string{"podDefaults.labels", `"b c"`}},
 		"annotation key":         {minimal + "podDefaults: {annotations: {'/x': c}}\n", []string{"podDefaults.annotations"}},
 		"mirror annotation":      {minimal + "podDefaults: {annotations: {kubernetes.io/config.mirror: x}}\n", []string{"every Pod a mirror Pod"}},
+		"unknown renderer":       {minimal + "staticIP: {renderer: flannel}\n", []string{`staticIP: renderer "flannel" is none: write one of antrea, calico, `}},
+		"renderer's options":     {minimal + "staticIP: {renderer: calico, rendererOptions: {noIpam: true}}\n", []string{`staticIP: rendererOptions: unknown field "noIpam"`}},
+		"multus without network": {minimal + "staticIP: {renderer: multus}\n", []string{"staticIP: options: "}},
+		"prefix":                 {minimal + "staticIP: {prefix: a/b}\n", []string{`staticIP: options: prefix "a/b" is not a DNS name`}},
+		"mask":                   {minimal + "staticIP: {masks: {ipv4: 33}}\n", []string{"IPv4 mask is 33"}},
+		"owner kind":             {minimal + "staticIP: {ownerKinds: [apps.kruise.io/StatefulSet]}\n", []string{`ownerKinds: "apps.kruise.io/StatefulSet" is not group/version/Kind`}},
+		"no block":               {minimal + "staticIP: {network: {blocks: [{cidr: ten}]}}\n", []string{`"ten" is neither an address nor a block such as 10.0.0.0/16`}},
+		"block without prefix":   {minimal + "staticIP: {network: {blocks: [{name: b}]}}\n", []string{`block "b" has no valid prefix`}},
+		"unknown key of network": {minimal + "staticIP: {network: {block: []}}\n", []string{`unknown field "staticIP.network.block"`}},
+		"staticIP that ignores":  {minimal + "failurePolicy: Ignore\nstaticIP: {enabled: true}\n", []string{"staticIP with failurePolicy Ignore"}},
 		"all at once":            {"name: x\nclientCA: {}\npolicies: {host-prot: {action: deny}}\n", []string{"host-prot", "clientCA.file", `name "x"`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -57,13 +58,15 @@ type finding struct {
 type judge struct {
 	config    *Config
 	handler   *admission.Handler
-	kinds     kinds
+	kinds     map[schema.GroupVersionKind]reflect.Type
+	sets      inputSets
 	namespace string // of objects that name none
 	findings  []finding
 }
 
 func newJudge(c *Config, namespace string) (*judge, error) {
-	j := &judge{config: c, namespace: namespace}
+	j := &judge{config: c, namespace: namespace, sets: inputSets{}}
+	c.StaticIP.sets = j.sets
 	var err error
 	j.handler, err = c.handler(admission.Options{
 		FullVerification: true,
@@ -73,9 +76,8 @@ func newJudge(c *Config, namespace string) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := j.handler.Manifests(c.manifestOptions(admission.ManifestOptions{URL: "https://localhost"}))
-	j.kinds = kindsOf(m)
-	return j, err
+	j.kinds = j.handler.Kinds()
+	return j, nil
 }
 
 func (j *judge) note(_ context.Context, o admission.Observation) {
@@ -85,7 +87,7 @@ func (j *judge) note(_ context.Context, o admission.Observation) {
 }
 
 func (j *judge) review(ctx context.Context, o object) verdict {
-	gvr, ok := j.kinds.has(o.GroupVersionKind())
+	ok := j.kinds[o.GroupVersionKind()] != nil
 	if ok && o.Namespace == "" {
 		o.Namespace = j.namespace
 	}
@@ -103,7 +105,7 @@ func (j *judge) review(ctx context.Context, o object) verdict {
 		return v
 	}
 	v.UnknownFields = unknownFields(o.raw)
-	if err := j.pass(ctx, creationOf(o, gvr), &v); err != nil {
+	if err := j.pass(ctx, creationOf(o, resourceOf(o.GroupVersionKind())), &v); err != nil {
 		v.Verdict, v.Reason = failed, err.Error()
 	}
 	return v

@@ -4,6 +4,7 @@
 //
 //	go run ./examples/webhook                                # serve with a certificate of its own, and say how to try it
 //	go run ./examples/webhook review -f pod.yaml             # exit code 1 if the Pod would be refused
+//	go run ./examples/webhook plan -f redis.yaml             # which Pod of a StatefulSet has which address
 //	go run ./examples/webhook manifests -url https://…       # the webhook configurations as YAML
 //	go run ./examples/webhook certs | kubectl apply -f -     # a Secret with a certificate for all replicas
 //

@@ -116,6 +116,7 @@ func TestManifestsFitTogether(t *testing.T) {
 	c, err := parseConfig(defaultConfig)
 	require.NoError(t, err)
 	require.Equal(t, []string{c.Name}, role.Rules[0].ResourceNames)
+	require.Equal(t, rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"statefulsets"}, Verbs: []string{"get"}}, role.Rules[2], "what clusterSets asks for")
 	for _, o := range shipped(t) {
 		if o := o.(metav1.Object); o.GetNamespace() != "" {
 			require.Equal(t, defaultNamespace, o.GetNamespace())

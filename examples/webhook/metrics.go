@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,8 +22,9 @@ import (
 // an object or of an unknown kind, becomes one.
 type metrics struct {
 	registry        *prometheus.Registry
-	kinds           kinds // set once the handler is made, before it serves
+	kinds           map[schema.GroupVersionKind]reflect.Type // set once the handler is made, before it serves
 	reviews         *prometheus.CounterVec
+	responses       *prometheus.CounterVec
 	findings        *prometheus.CounterVec
 	duration        *prometheus.HistogramVec
 	patch           prometheus.Histogram
@@ -40,6 +43,7 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry:        prometheus.NewRegistry(),
 		reviews:         prometheus.NewCounterVec(counter("reviews_total", "Reviews, by phase, kind, operation and outcome."), []string{"phase", "kind", "operation", "outcome"}),
+		responses:       prometheus.NewCounterVec(counter("responses_total", "HTTP answers to reviews, by phase and status code."), []string{"phase", "code"}),
 		findings:        prometheus.NewCounterVec(counter("findings_total", "Findings, by rule and the action that was taken."), []string{"rule", "action"}),
 		panics:          prometheus.NewCounter(counter("panics_total", "Panics of policies and mutators.")),
 		failedOpen:      prometheus.NewCounter(counter("failed_open_total", "Failures of functions that fail open.")),
@@ -54,7 +58,7 @@ func newMetrics() *metrics {
 		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "requests_in_flight", Help: "HTTP requests that are answered now, waiting ones included."}),
 	}
-	m.registry.MustRegister(m.reviews, m.findings, m.duration, m.patch, m.panics, m.failedOpen, m.installFailures, m.inFlight,
+	m.registry.MustRegister(m.reviews, m.responses, m.findings, m.duration, m.patch, m.panics, m.failedOpen, m.installFailures, m.inFlight,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -69,6 +73,7 @@ func (m *metrics) watchCertificate(notAfter func() time.Time) {
 func (m *metrics) observe(_ context.Context, o admission.Observation) {
 	kind, operation := m.labels(o.Request)
 	m.reviews.WithLabelValues(o.Phase, kind, operation, o.Outcome).Inc()
+	m.responses.WithLabelValues(o.Phase, strconv.Itoa(o.Code)).Inc()
 	m.duration.WithLabelValues(o.Phase).Observe(o.Duration.Seconds())
 	for _, f := range o.Findings {
 		m.findings.WithLabelValues(f.Rule, string(f.Action)).Inc()
@@ -90,7 +95,7 @@ func (m *metrics) labels(r *admissionv1.AdmissionRequest) (kind, operation strin
 		return "", ""
 	}
 	kind, operation = "other", "other"
-	if _, ok := m.kinds.has(schema.GroupVersionKind(r.Kind)); ok {
+	if m.kinds[schema.GroupVersionKind(r.Kind)] != nil {
 		kind = r.Kind.Kind
 	}
 	switch r.Operation {

@@ -26,23 +26,25 @@ func scrape(m *metrics) string {
 func TestLabelsAreBounded(t *testing.T) {
 	c, err := parseConfig(defaultConfig)
 	require.NoError(t, err)
-	found, err := c.manifests(admission.ManifestOptions{URL: "https://localhost"})
+	h, err := c.handler(admission.Options{})
 	require.NoError(t, err)
 	m := newMetrics()
-	m.kinds = kindsOf(found)
+	m.kinds = h.Kinds()
 	for i := range 100 {
 		m.observe(t.Context(), admission.Observation{
-			Phase: "mutate", Outcome: admission.OutcomeError, Err: errors.New("no such kind"),
+			Phase: "mutate", Outcome: admission.OutcomeError, Code: http.StatusBadRequest, Err: errors.New("no such kind"),
 			Request: &admissionv1.AdmissionRequest{Kind: metav1.GroupVersionKind{Version: "v1", Kind: fmt.Sprint("Kind", i)}, Operation: admissionv1.Operation(fmt.Sprint("OP", i))},
 		})
 	}
 	m.observe(t.Context(), admission.Observation{
-		Phase: "mutate", Outcome: admission.OutcomeAllowed,
+		Phase: "mutate", Outcome: admission.OutcomeAllowed, Code: http.StatusOK,
 		Request: &admissionv1.AdmissionRequest{Kind: metav1.GroupVersionKind{Group: "batch", Version: "v1", Kind: "CronJob"}, Operation: admissionv1.Update},
 	})
 	text := scrape(m)
 	require.Contains(t, text, `kubewright_webhook_reviews_total{kind="other",operation="other",outcome="error",phase="mutate"} 100`)
 	require.Contains(t, text, `kubewright_webhook_reviews_total{kind="CronJob",operation="UPDATE",outcome="allowed",phase="mutate"} 1`)
+	require.Contains(t, text, `kubewright_webhook_responses_total{code="400",phase="mutate"} 100`)
+	require.Contains(t, text, `kubewright_webhook_responses_total{code="200",phase="mutate"} 1`)
 }
 
 func TestPanicsAreCounted(t *testing.T) {

@@ -75,12 +75,8 @@ func judgeFiles(ctx context.Context, j *judge, names []string, output string, s 
 	var sum summary
 	var text strings.Builder
 	verdicts := []verdict{}
-	for o, err := range readFiles(files, s.in) {
-		if err != nil {
-			s.say("webhook review: %v\n", err)
-			sum.Errors++
-			continue
-		}
+	objects := j.readAll(files, s, &sum)
+	for _, o := range objects {
 		v := j.review(ctx, o)
 		sum.count(v)
 		verdicts = append(verdicts, v)
@@ -98,6 +94,22 @@ func judgeFiles(ctx context.Context, j *judge, names []string, output string, s 
 		return err
 	}
 	return sum.err()
+}
+
+// readAll reads the whole input before any of it is judged: a Pod may come before the StatefulSet that controls it.
+func (j *judge) readAll(files []string, s streams, sum *summary) []object {
+	kinds, _ := j.config.StaticIP.setKinds() // parseConfig has seen the errors
+	var objects []object
+	for o, err := range readFiles(files, s.in) {
+		if err != nil {
+			s.say("webhook review: %v\n", err)
+			sum.Errors++
+			continue
+		}
+		j.sets.note(o, j.namespace, kinds)
+		objects = append(objects, o)
+	}
+	return objects
 }
 
 func (s *summary) String() string {

@@ -32,6 +32,9 @@ type service struct {
 
 func newService(o *serveOptions, c *Config, log *slog.Logger) (*service, error) {
 	s := &service{options: o, config: c, log: log, metrics: newMetrics()}
+	if err := s.findSets(); err != nil {
+		return nil, err
+	}
 	tell := reviewLog(log)
 	h, err := c.handler(admission.Options{
 		Logger: log,
@@ -47,7 +50,7 @@ func newService(o *serveOptions, c *Config, log *slog.Logger) (*service, error) 
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.kinds = kindsOf(m)
+	s.metrics.kinds = h.Kinds()
 	if err := s.findPairs(); err != nil {
 		return nil, err
 	}
@@ -57,6 +60,21 @@ func newService(o *serveOptions, c *Config, log *slog.Logger) (*service, error) 
 		}
 	}
 	return s, s.addServer(h)
+}
+
+// findSets connects to the cluster if the section staticIP needs it, also where somebody else applies the
+// configurations.
+func (s *service) findSets() error {
+	if !s.config.StaticIP.Enabled {
+		return nil
+	}
+	restConfig, err := s.options.restConfig()
+	if err != nil {
+		return fmt.Errorf("staticIP reads StatefulSets: give -kubeconfig, or run in the cluster: %w", err)
+	}
+	client, err := newDynamic(restConfig)
+	s.config.StaticIP.sets = clusterSets{client}
+	return err
 }
 
 func (s *service) addServer(h *admission.Handler) error {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubewright/kubewright/staticip"
+)
+
+func (o *planOptions) checkReservations() error {
+	if known := []string{"", "calico", "kube-ovn", "spiderpool", "cilium", "cidr"}; !slices.Contains(known, o.reservations) {
+		return usagef("-reservations %q: write one of %s", o.reservations, strings.Join(known[1:], ", "))
+	}
+	return nil
+}
+
+// printReservations prints what is to be applied; the problems go where they do not get in the way.
+func (o *planOptions) printReservations(inv *inventory, opts staticip.Options, s streams) error {
+	switch o.reservations {
+	case "calico":
+		opts.Renderer = staticip.Calico{}
+	case "spiderpool":
+		opts.Renderer = staticip.Spiderpool{} // its options are for the Pods
+	case "cilium":
+		opts.Renderer = staticip.Cilium{}
+	}
+	found := staticip.Plan(inv.workloads, inv.network, opts)
+	text, err := o.reservationText(found)
+	if err != nil {
+		return err
+	}
+	if err := write(s.out, text); err != nil {
+		return err
+	}
+	r := newPlanReport(found, len(inv.workloads), false)
+	for _, p := range r.Problems {
+		s.say("%s\n", p.line)
+	}
+	return r.err()
+}
+
+func (o *planOptions) reservationText(r staticip.Report) (string, error) {
+	switch o.reservations {
+	case "cidr":
+		return lines(r.Reservations("")), nil
+	case "kube-ovn":
+		text, err := yaml.Marshal(map[string]any{"excludeIps": r.Reservations("..")})
+		return string(text), err
+	}
+	var all strings.Builder
+	for object := range r.Manifests() {
+		text, err := yaml.Marshal(object)
+		if err != nil {
+			return "", err
+		}
+		all.WriteString("---\n" + string(text))
+	}
+	return all.String(), nil
+}
+
+func lines(texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	return strings.Join(texts, "\n") + "\n"
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubewright/kubewright/staticip"
+)
+
+// statefulSet is what package staticip reads of a StatefulSet, of the group apps or of one like it.
+type statefulSet struct {
+	metav1.PartialObjectMetadata `json:",inline"`
+
+	Spec struct {
+		Replicas       *int32 `json:"replicas"`
+		Ordinals       struct{ Start int32 }
+		UpdateStrategy struct {
+			Type appsv1.StatefulSetUpdateStrategyType
+		}
+		// ReserveOrdinals are ordinals without a Pod, 3 or "3-5": OpenKruise's.
+		ReserveOrdinals []intstr.IntOrString `json:"reserveOrdinals"`
+		Template        struct {
+			Metadata metav1.ObjectMeta
+			Spec     struct {
+				HostNetwork bool `json:"hostNetwork"`
+			}
+		}
+	}
+}
+
+// workloadFrom reads the JSON of a StatefulSet.
+func workloadFrom(raw []byte) (staticip.Workload, error) {
+	var s statefulSet
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return staticip.Workload{}, fmt.Errorf("not a StatefulSet: %w", err)
+	}
+	w := staticip.Workload{
+		Namespace:   s.Namespace,
+		Name:        s.Name,
+		UID:         string(s.UID),
+		Replicas:    1,
+		Start:       s.Spec.Ordinals.Start,
+		OnDelete:    s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType,
+		HostNetwork: s.Spec.Template.Spec.HostNetwork,
+		Annotations: s.Annotations,
+		Template:    s.Spec.Template.Metadata.Annotations,
+	}
+	if s.Spec.Replicas != nil {
+		w.Replicas = *s.Spec.Replicas
+	}
+	for _, r := range s.Spec.ReserveOrdinals {
+		span, err := parseSpan(r.String())
+		if err != nil {
+			return staticip.Workload{}, fmt.Errorf("spec.reserveOrdinals: %w", err)
+		}
+		w.Skipped = append(w.Skipped, span)
+	}
+	return w, nil
+}
+
+// workloadFromObject is the same of an object of any kind.
+func workloadFromObject(namespace string, o *unstructured.Unstructured) (staticip.Workload, error) {
+	raw, err := o.MarshalJSON()
+	if err != nil {
+		return staticip.Workload{}, err
+	}
+	w, err := workloadFrom(raw)
+	w.Namespace = namespace
+	return w, err
+}
+
+func parseSpan(text string) (staticip.Span, error) {
+	first, last, ok := strings.Cut(text, "-")
+	if !ok {
+		last = first
+	}
+	a, err := strconv.ParseInt(first, 10, 32)
+	b, err2 := strconv.ParseInt(last, 10, 32)
+	if err != nil || err2 != nil || b < a {
+		return staticip.Span{}, fmt.Errorf("%q is neither an ordinal nor a range such as 3-5", text)
+	}
+	return staticip.Span{First: int32(a), Last: int32(b)}, nil //nolint:gosec // parsed as 32 bits
+}
+
+// workloadOf is the same of a typed StatefulSet, as it is reviewed.
+func workloadOf(namespace string, s *appsv1.StatefulSet) staticip.Workload {
+	w := staticip.Workload{
+		Namespace:   namespace,
+		Name:        s.Name,
+		UID:         string(s.UID),
+		Replicas:    1,
+		OnDelete:    s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType,
+		HostNetwork: s.Spec.Template.Spec.HostNetwork,
+		Annotations: s.Annotations,
+		Template:    s.Spec.Template.Annotations,
+	}
+	if s.Spec.Replicas != nil {
+		w.Replicas = *s.Spec.Replicas
+	}
+	if s.Spec.Ordinals != nil {
+		w.Start = s.Spec.Ordinals.Start
+	}
+	return w
+}
+
+// podOf is what package staticip reads of a Pod. The namespace is the request's: the Pod may not have it yet.
+func podOf(namespace string, pod *corev1.Pod) staticip.Pod {
+	p := staticip.Pod{
+		Namespace:   namespace,
+		Name:        pod.Name,
+		Labels:      pod.Labels,
+		Annotations: pod.Annotations,
+		HostNetwork: pod.Spec.HostNetwork,
+	}
+	for _, o := range pod.OwnerReferences {
+		p.Owners = append(p.Owners, staticip.Owner{
+			APIVersion: o.APIVersion, Kind: o.Kind, Name: o.Name, UID: string(o.UID),
+			Controller: o.Controller != nil && *o.Controller,
+		})
+	}
+	return p
+}
