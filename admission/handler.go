@@ -37,6 +37,9 @@ type Options struct {
 	// Actions overrides the action of all findings of a rule, so that a rule is tried out with audit, announced with
 	// warn and enforced with deny by configuration alone.
 	Actions map[string]Action
+	// Exempt reports whether the findings of a rule do not count for a request, for namespaces or users that have a
+	// dispensation, say. It must be a pure function. Nobody is exempt if nil.
+	Exempt func(req *admissionv1.AdmissionRequest, rule string) bool
 	// Invalid answers denials with status 422 Invalid, which kubectl shows as "The Pod … is invalid" with one line a
 	// field, instead of 403 Forbidden.
 	Invalid bool

@@ -208,6 +208,20 @@ func TestFindings(t *testing.T) {
 		require.Len(t, resp.Result.Details.Causes, 2)
 		require.Equal(t, "2 findings:\n- spec.y: careful \uFFFD (soft)\n- spec.y: careful \uFFFD (soft)", resp.Result.Message)
 	})
+	t.Run("exempt", func(t *testing.T) {
+		h := newHandler(t, admission.Options{Exempt: func(req *admissionv1.AdmissionRequest, rule string) bool {
+			return req.Namespace == "shop" && rule == "hard"
+		}}, register)
+		req := request(admissionv1.Create, `{}`, "")
+		resp, err := h.Review(t.Context(), req)
+		require.NoError(t, err)
+		require.True(t, resp.Allowed)
+		require.NotEmpty(t, resp.Warnings)
+		req.Namespace = "other"
+		resp, err = h.Review(t.Context(), req)
+		require.NoError(t, err)
+		require.False(t, resp.Allowed)
+	})
 	t.Run("a validator's slice stays its own", func(t *testing.T) {
 		shared := []admission.Finding{{Message: "m"}}
 		h := newHandler(t, admission.Options{}, pods().Validate("v", find(shared...)))

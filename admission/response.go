@@ -27,8 +27,11 @@ const failOpenKey = "failed-open"
 func (h *Handler) respond(c *call, res result) (*admissionv1.AdmissionResponse, []Finding) {
 	var denied, warned, audited, taken []Finding
 	for _, f := range res.findings {
-		if a, ok := h.options.Actions[f.Rule]; ok && a != "" {
+		if a := h.options.Actions[f.Rule]; a != "" {
 			f.Action = a
+		}
+		if h.options.Exempt != nil && h.options.Exempt(c.req, f.Rule) {
+			f.Action = Off
 		}
 		switch f.Action {
 		case Off:

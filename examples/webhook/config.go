@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	admissionv1 "k8s.io/api/admission/v1"
 	arv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
@@ -56,6 +57,7 @@ func (c *Config) sections() []section {
 type functions struct {
 	registrations []admission.Registration
 	actions       map[string]admission.Action
+	exempt        map[string][]string // namespaces, by rule
 }
 
 // loadConfig reads a configuration file, or the default without one.
@@ -114,7 +116,7 @@ func (c *Config) check() error {
 
 // functions asks all sections.
 func (c *Config) functions() (functions, error) {
-	f := functions{actions: map[string]admission.Action{}}
+	f := functions{actions: map[string]admission.Action{}, exempt: map[string][]string{}}
 	var errs []error
 	for _, s := range c.sections() {
 		errs = append(errs, s.addTo(&f))
@@ -135,6 +137,9 @@ func (c *Config) handler(o admission.Options) (*admission.Handler, error) {
 		return nil, err
 	}
 	o.Actions = f.actions
+	o.Exempt = func(req *admissionv1.AdmissionRequest, rule string) bool {
+		return slices.Contains(f.exempt[rule], req.Namespace)
+	}
 	o.Invalid = c.Invalid
 	o.MaxInFlight = c.MaxInFlight
 	o.Timeout = time.Duration(c.TimeoutSeconds) * time.Second

@@ -4,6 +4,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubewright/kubewright/admission"
 	"github.com/kubewright/kubewright/admission/policy"
@@ -39,6 +42,22 @@ func TestMinimalConfig(t *testing.T) {
 	c, err = parseConfig([]byte(minimal + "excludeNamespaces: []\n"))
 	require.NoError(t, err)
 	require.False(t, c.excludes("kube-system"), "if one says so")
+}
+
+// TestExceptNamespaces lets one namespace do what others may not.
+func TestExceptNamespaces(t *testing.T) {
+	c, err := parseConfig([]byte("{name: a.b, policies: {host-namespaces: {action: deny, exceptNamespaces: [monitoring]}}}"))
+	require.NoError(t, err)
+	h, err := c.handler(admission.Options{})
+	require.NoError(t, err)
+	for namespace, allowed := range map[string]bool{"monitoring": true, "shop": false} {
+		resp, err := h.Review(t.Context(), &admissionv1.AdmissionRequest{
+			Operation: admissionv1.Create, Namespace: namespace, Kind: metav1.GroupVersionKind{Version: "v1", Kind: "Pod"},
+			Object: runtime.RawExtension{Raw: []byte(`{"spec":{"hostPID":true}}`)},
+		})
+		require.NoError(t, err)
+		require.Equal(t, allowed, resp.Allowed, namespace)
+	}
 }
 
 func TestOffIsOff(t *testing.T) {

@@ -14,8 +14,9 @@ import (
 
 // policies is the section that chooses checks of package policy by name.
 type policies map[string]struct {
-	Action  admission.Action `json:"action"`
-	Options json.RawMessage  `json:"options"`
+	Action           admission.Action `json:"action"`
+	Options          json.RawMessage  `json:"options"`
+	ExceptNamespaces []string         `json:"exceptNamespaces"`
 }
 
 // addTo registers the checks that are not off, in the order of policy.Names, so that findings do not depend on the
@@ -39,6 +40,7 @@ func (p policies) addTo(f *functions) error {
 		if chosen.Action != admission.Off {
 			checks = append(checks, check)
 			f.actions[name] = chosen.Action
+			f.exempt[name] = chosen.ExceptNamespaces
 		}
 	}
 	f.registrations = append(f.registrations, policy.Register(checks...)...)
