@@ -356,6 +356,21 @@ func TestInternalErrors(t *testing.T) {
 		require.JSONEq(t, `[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]`, string(resp.Patch))
 		require.Contains(t, resp.AuditAnnotations["failed-open"], "spoil")
 	})
+	t.Run("text that is not UTF-8", func(t *testing.T) {
+		for _, key := range []string{"a", "\xff"} {
+			h := newHandler(t, admission.Options{}, pods().Mutate("m", label(key, "\xff")))
+			_, err := h.Review(t.Context(), request(admissionv1.Create, `{"metadata":{"labels":{"x":"y"}}}`, ""))
+			require.ErrorContains(t, err, `mutator "m" makes no valid patch: patched object is not the mutated one`)
+		}
+	})
+	t.Run("another kind", func(t *testing.T) {
+		h := newHandler(t, admission.Options{}, pods().Mutate("m", func(_ context.Context, _ *admissionv1.AdmissionRequest, pod *corev1.Pod) error {
+			pod.Kind = "Service"
+			return nil
+		}))
+		_, err := h.Review(t.Context(), request(admissionv1.Create, `{"kind":"Pod"}`, ""))
+		require.ErrorContains(t, err, `mutator "m" makes no valid patch: {"op":"add","path":"/kind","value":"Service"}: an object can't become one of another kind`)
+	})
 	t.Run("objects that do not decode", func(t *testing.T) {
 		h := newHandler(t, admission.Options{}, pods().Mutate("m", label("a", "b")).Validate("v", find()))
 		for object, want := range map[string]string{

@@ -149,6 +149,14 @@ func TestPodPatches(t *testing.T) {
 {"op":"move","from":"/spec/containers/0/ports/2","path":"/spec/containers/0/ports/1"}
 {"op":"add","path":"/spec/containers/0/ports/1/name","value":"udp"}`,
 		},
+		"a value built anew": {
+			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p"}}`,
+			func(p *corev1.Pod) { *p = corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "q"}} },
+			`{"op":"add","path":"/metadata/name","value":"q"}`,
+		},
+		"a type for a document without": {
+			`{"metadata":{"name":"p"}}`, func(p *corev1.Pod) { p.Kind = "Pod" }, `{"op":"add","path":"/kind","value":"Pod"}`,
+		},
 		"words": {
 			`{"spec":{"containers":[{"name":"a","args":["x","y","y"]}]}}`,
 			func(p *corev1.Pod) { p.Spec.Containers[0].Args = []string{"x", "z", "y", "new"} },
@@ -266,6 +274,7 @@ func TestUnstructured(t *testing.T) {
 {"op":"add","path":"/spec/parts/0","value":{"name":"new"}}
 {"op":"add","path":"/spec/parts/1/n","value":2}`,
 		diff(t, doc, func(u *unstructured.Unstructured) {
+			delete(u.Object, "kind")
 			u.SetLabels(map[string]string{"x": "y"})
 			parts, _, _ := unstructured.NestedSlice(u.Object, "spec", "parts")
 			parts[0].(map[string]any)["n"] = int64(2)
@@ -308,7 +317,7 @@ func TestNoJSONForm(t *testing.T) {
 
 func TestVerifyAndCheckRefuse(t *testing.T) {
 	d := patch.For[corev1.Pod]()
-	doc, err := patch.Parse([]byte(`{"metadata":{"name":"p","unknown":1},"spec":{"containers":[{"name":"a"}]},"dup":1,"dup":2}`))
+	doc, err := patch.Parse([]byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","unknown":1},"spec":{"containers":[{"name":"a"}]},"dup":1,"dup":2}`))
 	require.NoError(t, err)
 	want, err := d.Decode(doc)
 	require.NoError(t, err)
@@ -328,12 +337,17 @@ func TestVerifyAndCheckRefuse(t *testing.T) {
 		"into a scalar":        {`[{"op":"add","path":"/metadata/name/x","value":"n"}]`, "patch does not apply", "is one value"},
 		"remove what is not":   {`[{"op":"remove","path":"/spec/priority"}]`, "patch does not apply", `no member "priority"`},
 		"replace what is not":  {`[{"op":"replace","path":"/spec/nodeName","value":"x"}]`, "", `no member "nodeName" to replace`},
-		"move between lists":   {`[{"op":"move","from":"/spec/containers/0","path":"/spec/initContainers/0"}]`, "patch does not apply", "moves between lists"},
+		"move between lists":   {`[{"op":"move","from":"/spec/containers/0","path":"/spec/initContainers/0"}]`, "patch does not apply", "moves a value to another list"},
+		"move in an object":    {`[{"op":"move","from":"/spec/nodeName","path":"/spec/priority"}]`, "patch does not apply", "no element of a list"},
+		"move in nothing":      {`[{"op":"move","from":"/x/0","path":"/x/1"}]`, "patch does not apply", "has no member"},
+		"text that is no text": {`[{"op":"add","path":"/spec/nodeName","value":"\ufffd"}]`, "", "not UTF-8"},
 		"move of nothing":      {`[{"op":"move","from":"/spec/containers/3","path":"/spec/containers/0"}]`, "patch does not apply", "out of range"},
 		"path without slash":   {`[{"op":"add","path":"spec","value":1}]`, "", "does not start with a slash"},
 		"source without slash": {`[{"op":"move","from":"spec","path":"/spec"}]`, "", "does not start with a slash"},
 		"the whole":            {`[{"op":"remove","path":""}]`, "", "whole document"},
 		"duplicate members":    {`[{"op":"remove","path":"/dup"}]`, "", "two members"},
+		"another kind":         {`[{"op":"add","path":"/apiVersion","value":"v2"}]`, "an object can't become one of another kind", "an object can't become one of another kind"},
+		"no kind":              {`[{"op":"remove","path":"/kind"}]`, "an object can't become", "an object can't become"},
 		"value is not JSON":    {`[{"op":"add","path":"/spec/nodeName","value":"x"}]`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,7 +44,8 @@ func (c *core) root(v any) reflect.Value {
 // Diff returns the patch that turns doc, the document that before was decoded from, into one that decodes to after.
 // The patch is minimal in what it touches: it is the difference between the two typed values and not between two
 // documents, so members that T does not know stay where they are, also in list elements that move, and a value that T
-// writes in another form (a quantity, a zero value) is not an operation. It is deterministic: struct order, then sorted
+// writes in another form (a quantity, a zero value) is not an operation. The object's kind and apiVersion stay when after
+// has none. It is deterministic: struct order, then sorted
 // map keys.
 //
 // Members are written with "add", which replaces one that exists. A member that would be null is removed. Two nil or
@@ -185,10 +186,19 @@ func (w *walk) structure(p *plan, a, b reflect.Value, s slot) {
 		if fa.IsValid() && fb.IsValid() && f.plan.sameAtAGlance(fa, fb) {
 			continue // most fields, at the price of no path
 		}
+		if w.isType(f.name) && f.omitted(fb) {
+			continue
+		}
 		depth := w.enter(f.name)
 		w.member(f, fa, fb)
 		w.leave(depth)
 	}
+}
+
+// isType reports whether the member at hand is one of the two that say what the object is. Nobody who empties them means
+// it: a value that is built anew mostly lacks them.
+func (w *walk) isType(name string) bool {
+	return len(w.path) == 0 && (name == "kind" || name == "apiVersion")
 }
 
 // member is value for a field, which may come or go.
@@ -246,8 +256,11 @@ func (w *walk) mapping(p *plan, a, b reflect.Value, s slot) {
 		return
 	}
 	for _, k := range keys {
-		depth := w.enter(k.name)
 		va, vb := a.MapIndex(k.value), b.MapIndex(k.value)
+		if w.isType(k.name) && !vb.IsValid() {
+			continue
+		}
+		depth := w.enter(k.name)
 		switch {
 		case !vb.IsValid():
 			w.remove()

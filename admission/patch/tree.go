@@ -99,19 +99,6 @@ func (t *tree) parent(path []string) (*tree, error) {
 	return t, nil
 }
 
-// apply carries out add, replace and remove.
-func (t *tree) apply(op string, path []string, value []byte) error {
-	if op == Remove {
-		_, err := t.take(path)
-		return err
-	}
-	parsed, err := rawjson.Parse(value)
-	if err != nil {
-		return err
-	}
-	return t.put(op, path, tree{value: parsed})
-}
-
 // put adds or replaces the value at the path.
 func (t *tree) put(op string, path []string, value tree) error {
 	if len(path) == 0 {

@@ -1,13 +1,17 @@
 package patch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	kjson "sigs.k8s.io/json"
+
+	"github.com/kubewright/kubewright/admission/internal/rawjson"
 )
 
 // Verify is the whole proof that a patch is right: it applies to doc under the library that the API server uses, the
@@ -18,6 +22,9 @@ func (d *Differ[T]) Verify(doc *Document, p Patch, want *T) error {
 }
 
 func (c *core) verify(doc *Document, p Patch, want any) error {
+	if err := doc.keepsType(p); err != nil {
+		return err
+	}
 	text, err := p.Apply(doc.root.Text())
 	if err != nil {
 		return err
@@ -39,6 +46,19 @@ func (c *core) verify(doc *Document, p Patch, want any) error {
 	}
 	if len(rest) > 0 {
 		return fmt.Errorf("patched object is not the mutated one: %v is missing", rest[0])
+	}
+	return nil
+}
+
+// keepsType refuses patches that make another kind of object: the API server can't decode what they make.
+func (d *Document) keepsType(p Patch) error {
+	for _, o := range p {
+		if o.Path != "/kind" && o.Path != "/apiVersion" && o.From != "/kind" && o.From != "/apiVersion" {
+			continue
+		}
+		if d.Has(strings.TrimPrefix(o.Path, "/")) || o.Op != Add {
+			return fmt.Errorf("%v: an object can't become one of another kind", o)
+		}
 	}
 	return nil
 }
@@ -99,6 +119,9 @@ func (d *Differ[T]) Check(doc *Document, p Patch) error {
 }
 
 func (c *core) check(doc *Document, p Patch) error {
+	if err := doc.keepsType(p); err != nil {
+		return err
+	}
 	root := &tree{value: doc.root}
 	for _, o := range p {
 		if err := c.checkOperation(root, o); err != nil {
@@ -109,24 +132,41 @@ func (c *core) check(doc *Document, p Patch) error {
 }
 
 func (c *core) checkOperation(doc *tree, o Operation) error {
+	if !utf8.ValidString(o.Path) || bytes.Contains(o.Value, []byte(`\ufffd`)) {
+		return errors.New("it may hold text that is not UTF-8, which JSON can't say")
+	}
 	to, err := splitPointer(o.Path)
 	if err != nil {
 		return err
 	}
-	if o.Op != Move {
-		if o.Op != Remove {
-			if err := c.checkValue(to, o.Value); err != nil {
-				return err
-			}
-		}
-		return doc.apply(o.Op, to, o.Value)
+	switch o.Op {
+	case Move:
+		return c.checkMove(doc, o.From, to)
+	case Remove:
+		_, err := doc.take(to)
+		return err
 	}
-	from, err := splitPointer(o.From)
+	if err := c.checkValue(to, o.Value); err != nil {
+		return err
+	}
+	value, err := rawjson.Parse(o.Value)
+	if err != nil {
+		return err
+	}
+	return doc.put(o.Op, to, tree{value: value})
+}
+
+// checkMove allows moves within a list, whose elements have one type.
+func (c *core) checkMove(doc *tree, source string, to []string) error {
+	from, err := splitPointer(source)
 	if err != nil {
 		return err
 	}
 	if len(from) == 0 || len(from) != len(to) || !slices.Equal(from[:len(from)-1], to[:len(to)-1]) {
-		return errors.New("moves between lists")
+		return errors.New("it moves a value to another list")
+	}
+	if list, _, err := c.typeAt(to[:len(to)-1]); err != nil || list.shape != shapeList && list.shape != shapeAny {
+		return errors.Join(errors.New("it moves what is no element of a list"), err)
 	}
 	moved, err := doc.take(from)
 	if err != nil {
@@ -135,26 +175,40 @@ func (c *core) checkOperation(doc *tree, o Operation) error {
 	return doc.put(Add, to, moved)
 }
 
-// checkValue decodes a value into the type that T has at the path.
-func (c *core) checkValue(path []string, value []byte) error {
-	p, f := c.plan, (*field)(nil)
+// typeAt returns what T has at a path, and the field if that is a struct's.
+func (c *core) typeAt(path []string) (p *plan, f *field, err error) {
+	p = c.plan
 	for _, token := range path {
-		for p.shape == shapePointer {
-			p = p.elem
-		}
-		f = nil
+		p, f = p.target(), nil
 		switch p.shape {
 		case shapeStruct:
 			if f = p.byName[token]; f == nil {
-				return fmt.Errorf("%s has no member %q", p.typ, token)
+				return nil, nil, fmt.Errorf("%s has no member %q", p.typ, token)
 			}
 			p = f.plan
 		case shapeList, shapeMap:
 			p = p.elem
 		case shapeAny:
 		default:
-			return fmt.Errorf("the path goes into a %s, which is one value", p.typ)
+			return nil, nil, fmt.Errorf("the path goes into a %s, which is one value", p.typ)
 		}
+	}
+	return p.target(), f, nil
+}
+
+// target is the type behind pointers.
+func (p *plan) target() *plan {
+	for p.shape == shapePointer {
+		p = p.elem
+	}
+	return p
+}
+
+// checkValue decodes a value into the type that T has at the path.
+func (c *core) checkValue(path []string, value []byte) error {
+	p, f, err := c.typeAt(path)
+	if err != nil {
+		return err
 	}
 	if f != nil && f.quoted {
 		if len(value) == 0 || value[0] != '"' {

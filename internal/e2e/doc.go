@@ -8,6 +8,17 @@
 //	oracle       the API server's own webhook plugin, in process, for many cheap patches
 //	podsecurity  Kubernetes' own Pod Security evaluator and its test Pods
 //
+// # What is shown
+//
+//	admission_oracle, spoiled_patch,   thousands of generated patches, applied by the API server's
+//	unstructured_patch                 own plugin
+//	podsecurity_agreement              the verdicts of package policy, against Kubernetes' own
+//	webhook, webhook_existing,         examples/webhook, installed by itself, as users of kubectl
+//	webhook_manifests                  and the controllers meet it
+//	failurepolicy, reinvocation,       what the API server makes of failures, of a second webhook,
+//	customresource                     and of fields that a webhook does not know
+//	rotation, rollout                  new certificates, new CAs and new replicas, under load
+//
 // # Running
 //
 //	go test -count=1 -p 1 -timeout 45m -v ./...

@@ -1,0 +1,37 @@
+package e2e
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
+	"github.com/kubewright/kubewright/internal/e2e/cluster"
+)
+
+// TestWebhookManifests applies what stands beside the example. No kubelet runs its Pods here, so the program runs beside
+// the cluster; but as the service account, with the rights, that the manifests give it.
+func TestWebhookManifests(t *testing.T) {
+	c := shared.Get(t)
+	const in = "--namespace=kubewright-webhook"
+	manifests := filepath.Join("..", "..", "examples", "webhook", "manifests")
+	t.Cleanup(func() { c.MustKubectl(t, "delete", "--wait=false", "--kustomize="+manifests) })
+	c.MustKubectl(t, "wait", "--for=delete", "namespace/kubewright-webhook", "--timeout=60s") // of an earlier run
+	_, stderr, err := c.Kubectl(t, "apply", "--kustomize="+manifests)
+	require.NoError(t, err)
+	require.Empty(t, stderr, "no warning of Pod Security, which is restricted in this namespace")
+	cluster.Eventually(t, 30*time.Second, func() error {
+		return wantLines(c, t, 2, "get", "pods", "--output=name", in)
+	})
+
+	const self = "system:serviceaccount:kubewright-webhook:webhook"
+	created := func() int {
+		return len(c.AuditEvents(t, func(e auditv1.Event) bool { return e.Verb == "create" && e.User.Username == self }))
+	}
+	before := created()
+	token := c.ServiceAccountToken(t, "kubewright-webhook", "webhook")
+	installExample(t, c, "-kubeconfig="+c.WithToken(t, "webhook", token).Kubeconfig)
+	require.Equal(t, before+2, created(), "one configuration for each phase")
+}
