@@ -52,7 +52,7 @@ func run(in, out string, count int) error {
 	if err := t.Execute(&text, map[string]any{"Versions": versions, "CPU": results.cpu, "Count": count}); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Clean(out), text.Bytes(), 0o600)
+	return os.WriteFile(filepath.Clean(out), text.Bytes(), 0o644)
 }
 
 // output is that of the benchmarks: of the comparison in this module and of the parts in the library's own.
