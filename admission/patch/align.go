@@ -1,0 +1,277 @@
+package patch
+
+import (
+	"reflect"
+	"strconv"
+)
+
+// maxCompare bounds the comparisons spent on aligning a list without keys, which grow with the product of its lengths.
+// Beyond it elements are aligned by position.
+const maxCompare = 1 << 18
+
+// align returns for each element of b the element of a that it is a later state of, or -1, and how many were found.
+func align(p *plan, key *field, a, b reflect.Value) ([]int, int) {
+	match := make([]int, b.Len())
+	for j := range match {
+		match[j] = -1
+	}
+	m := matcher{plan: p, a: a, b: b, match: match, used: make([]bool, a.Len())}
+	switch {
+	case key != nil && m.byKey(key):
+		m.renamed(key)
+	case a.Len() == b.Len() && a.Len()*b.Len() > maxCompare:
+		m.byPosition()
+	case a.Len()*b.Len() > maxCompare:
+	default:
+		m.byEquality()
+		m.byNeighbours()
+		m.leftovers(func(a, b reflect.Value) bool { return p.shape != shapeScalar && similar(p, a, b) })
+	}
+	return match, m.kept
+}
+
+// keyField is the field of the element that the merge key names.
+func (p *plan) keyField(mergeKey string) *field {
+	if mergeKey == "" {
+		return nil
+	}
+	if p.shape == shapePointer {
+		p = p.elem
+	}
+	if p.shape != shapeStruct {
+		return nil
+	}
+	if f := p.byName[mergeKey]; f != nil && f.plan.shape == shapeScalar {
+		return f
+	}
+	return nil
+}
+
+type matcher struct {
+	plan  *plan // of an element
+	a, b  reflect.Value
+	match []int  // by element of b
+	used  []bool // by element of a
+	kept  int
+}
+
+func (m *matcher) pair(i, j int) {
+	m.match[j], m.used[i] = i, true
+	m.kept++
+}
+
+// byKey pairs elements of the same key. It reports false, having done nothing, where keys are empty or not unique: then
+// they identify nothing.
+func (m *matcher) byKey(key *field) bool {
+	index, ok := keysOf(key, m.a)
+	if !ok {
+		return false
+	}
+	other, ok := keysOf(key, m.b)
+	if !ok {
+		return false
+	}
+	for k, j := range other {
+		if i, ok := index[k]; ok {
+			m.pair(i, j)
+		}
+	}
+	return true
+}
+
+// sameKeys reports the usual case, in which keys identify the elements and none of these came, went or moved. For the
+// uniqueness of a few keys, comparing all of them is cheaper than a map.
+func sameKeys(key *field, a, b reflect.Value) bool {
+	n := a.Len()
+	if n != b.Len() || n > 16 {
+		return false
+	}
+	for i := range n {
+		ka, ok := keyOf(key, a.Index(i))
+		if !ok || isEmptyKey(ka) {
+			return false
+		}
+		kb, ok := keyOf(key, b.Index(i))
+		if !ok || !equalScalar(ka, kb) {
+			return false
+		}
+		for x := range i {
+			if kx, _ := keyOf(key, a.Index(x)); equalScalar(ka, kx) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isEmptyKey(v reflect.Value) bool { return v.Kind() == reflect.String && v.Len() == 0 }
+
+// keyOf returns the key of an element, or false when it is behind a nil pointer.
+func keyOf(key *field, element reflect.Value) (reflect.Value, bool) {
+	if element.Kind() == reflect.Pointer {
+		if element.IsNil() {
+			return reflect.Value{}, false
+		}
+		element = element.Elem()
+	}
+	v := key.of(element)
+	return v, v.IsValid()
+}
+
+// keysOf returns the index of each key, or false when they are not unique names of the elements.
+func keysOf(key *field, list reflect.Value) (map[string]int, bool) {
+	index := make(map[string]int, list.Len())
+	for i := range list.Len() {
+		v, ok := keyOf(key, list.Index(i))
+		if !ok || isEmptyKey(v) {
+			return nil, false
+		}
+		text := scalarText(v)
+		if _, taken := index[text]; taken {
+			return nil, false
+		}
+		index[text] = i
+	}
+	return index, true
+}
+
+func scalarText(v reflect.Value) string {
+	switch {
+	case v.Kind() == reflect.String:
+		return v.String()
+	case v.CanInt():
+		return strconv.FormatInt(v.Int(), 10)
+	case v.CanUint():
+		return strconv.FormatUint(v.Uint(), 10)
+	case v.CanFloat():
+		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
+	}
+	return strconv.FormatBool(v.Bool())
+}
+
+// renamed pairs elements that differ in nothing but the key, so that what the type does not know of them survives a
+// renaming.
+func (m *matcher) renamed(key *field) {
+	p := m.plan
+	m.leftovers(func(a, b reflect.Value) bool {
+		if p.shape == shapePointer {
+			return equalStruct(p.elem, a.Elem(), b.Elem(), key)
+		}
+		return equalStruct(p, a, b, key)
+	})
+}
+
+// leftovers pairs, in order, the elements that have no partner yet and that ok accepts.
+func (m *matcher) leftovers(ok func(a, b reflect.Value) bool) {
+	for j, i := range m.match {
+		if i >= 0 {
+			continue
+		}
+		for i := range m.used {
+			if !m.used[i] && ok(m.a.Index(i), m.b.Index(j)) {
+				m.pair(i, j)
+				break
+			}
+		}
+	}
+}
+
+func (m *matcher) byPosition() {
+	for i := range m.match {
+		m.pair(i, i)
+	}
+}
+
+// byEquality pairs equal elements: first those that kept their distance to either end, then the rest in order.
+func (m *matcher) byEquality() {
+	na, nb := m.a.Len(), m.b.Len()
+	front := 0
+	for front < min(na, nb) && equal(m.plan, m.a.Index(front), m.b.Index(front)) {
+		m.pair(front, front)
+		front++
+	}
+	for back := 1; back <= min(na, nb)-front && equal(m.plan, m.a.Index(na-back), m.b.Index(nb-back)); back++ {
+		m.pair(na-back, nb-back)
+	}
+	m.leftovers(func(a, b reflect.Value) bool { return equal(m.plan, a, b) })
+}
+
+// byNeighbours pairs what is left between two neighbours that were found: all of it when it is as many elements as
+// before, because changing elements is more usual than exchanging them, and those that are similar otherwise. What the
+// type does not know of a changed element stays.
+func (m *matcher) byNeighbours() {
+	for j := 0; j < len(m.match); j++ {
+		if m.match[j] >= 0 {
+			continue
+		}
+		first := 0
+		if j > 0 {
+			first = m.match[j-1] + 1
+		}
+		last, end := first, j
+		for last < len(m.used) && !m.used[last] {
+			last++
+		}
+		for end < len(m.match) && m.match[end] < 0 {
+			end++
+		}
+		m.pairRun(first, last, j, end)
+		j = end
+	}
+}
+
+// pairRun pairs elements first to last of a with elements from to end of b, in order.
+func (m *matcher) pairRun(first, last, from, end int) {
+	all := last-first == end-from
+	for j := from; j < end; j++ {
+		for i := first; i < last; i++ {
+			if all || similar(m.plan, m.a.Index(i), m.b.Index(j)) {
+				m.pair(i, j)
+				first = i + 1
+				break
+			}
+		}
+	}
+}
+
+// similar reports whether b can be a changed a: for structs, when at least half of the members that a has are the same.
+func similar(p *plan, a, b reflect.Value) bool {
+	switch p.shape {
+	case shapePointer:
+		return !a.IsNil() && !b.IsNil() && similar(p.elem, a.Elem(), b.Elem())
+	case shapeAny:
+		return similarAny(a.Interface(), b.Interface())
+	case shapeStruct:
+		has, same := 0, 0
+		for i := range p.fields {
+			f := &p.fields[i]
+			if va := f.of(a); va.IsValid() && !va.IsZero() {
+				has++
+				if equalMember(f, va, f.of(b)) {
+					same++
+				}
+			}
+		}
+		return has > 0 && 2*same >= has
+	}
+	return true
+}
+
+// similarAny does the same for decoded JSON.
+func similarAny(a, b any) bool {
+	ma, ok := a.(map[string]any)
+	if !ok {
+		return true
+	}
+	mb, ok := b.(map[string]any)
+	if !ok {
+		return false
+	}
+	same := 0
+	for k, va := range ma {
+		if vb, ok := mb[k]; ok && reflect.DeepEqual(va, vb) {
+			same++
+		}
+	}
+	return 2*same >= len(ma)
+}
