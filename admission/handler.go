@@ -95,6 +95,9 @@ func checkKind(k kindHandler) (errs []error) {
 			if len(r.operations) == 0 {
 				errs = append(errs, fmt.Errorf("%s: %q runs on no operation", gvk, r.name))
 			}
+			if len(r.at) == 0 {
+				errs = append(errs, fmt.Errorf("%s: %q runs for no resource", gvk, r.name))
+			}
 			if p == mutatingPhase && slices.Contains(r.operations, admissionv1.Delete) {
 				errs = append(errs, fmt.Errorf("%s: mutator %q is registered on DELETE, where there is nothing to change", gvk, r.name))
 			}

@@ -473,6 +473,7 @@ func TestNewHandlerRefuses(t *testing.T) {
 	},
 		pods().Mutate("a", label("a", "b"), admission.On(admissionv1.Delete)).Mutate("a", label("a", "b")).Mutate("no/slash", label("a", "b")).Validate("a", find(), admission.On()),
 		admission.For[corev1.Service](podKind),
+		admission.For[corev1.Node](corev1.SchemeGroupVersion.WithKind("Node")).Resource(corev1.SchemeGroupVersion).Mutate("n", keep[corev1.Node]),
 		admission.For[corev1.Service](schema.GroupVersionKind{}),
 	)
 	for _, want := range []string{
@@ -483,6 +484,7 @@ func TestNewHandlerRefuses(t *testing.T) {
 		`v1 Pod: name "no/slash" is not one for an audit annotation`,
 		`v1 Pod: "a" runs on no operation`,
 		"kind v1 Pod is registered with two types, v1.Pod and v1.Service",
+		`v1 Node: "n" runs for no resource`,
 		`kind " " has no version or no kind`,
 	} {
 		require.ErrorContains(t, err, want)

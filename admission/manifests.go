@@ -212,33 +212,15 @@ func compareTargets(a, b target) int {
 func (h *Handler) targets(p phase) map[target]map[admissionv1.Operation]bool {
 	out := map[target]map[admissionv1.Operation]bool{}
 	for _, k := range h.kinds {
-		resources, scope := k.arrives()
 		for _, r := range k.rules(p) {
-			for _, at := range r.targetsOf(resources) {
-				t := target{at.Group, at.Version, scope, at.name}
+			for _, at := range r.at {
+				t := target{at.Group, at.Version, k.scopeName(), at.name()}
 				if out[t] == nil {
 					out[t] = map[admissionv1.Operation]bool{}
 				}
 				for _, op := range r.operations {
 					out[t][op] = true
 				}
-			}
-		}
-	}
-	return out
-}
-
-// targetsOf returns the resources, with subresource, for which the function runs.
-func (r *rule) targetsOf(resources []resource) []resource {
-	var out []resource
-	for _, at := range resources {
-		plural := at.plural()
-		for _, sub := range r.subresources {
-			if at.name = plural; sub != "" {
-				at.name += "/" + sub
-			}
-			if !slices.Contains(out, at) {
-				out = append(out, at)
 			}
 		}
 	}

@@ -40,7 +40,6 @@ type Registration interface {
 type Kind[T any] struct {
 	gvk        schema.GroupVersionKind
 	resources  []resource
-	explicit   bool   // resources were named by the caller, not guessed from the kind
 	scope      string // "Namespaced", "Cluster" or "*"
 	deepCopy   func(in, out *T)
 	differ     *patch.Differ[T]
@@ -60,7 +59,7 @@ func For[T any, P Object[T]](gvk schema.GroupVersionKind) *Kind[T] {
 	plural, _ := meta.UnsafeGuessKindToResource(gvk)
 	return &Kind[T]{
 		gvk:       gvk,
-		resources: []resource{{gvk.GroupVersion(), plural.Resource}},
+		resources: []resource{{GroupVersion: gvk.GroupVersion(), plural: plural.Resource, guessed: true}},
 		scope:     "*",
 		deepCopy:  func(in, out *T) { P(in).DeepCopyInto(out) },
 	}
@@ -70,11 +69,12 @@ func For[T any, P Object[T]](gvk schema.GroupVersionKind) *Kind[T] {
 // kind's own group: Resource(appsv1.SchemeGroupVersion, "statefulsets/scale") for an autoscaling/v1 Scale, "pods/exec" for
 // PodExecOptions, "endpoints" for Endpoints. Functions then run for these resources only. Several calls add up.
 func (k *Kind[T]) Resource(gv schema.GroupVersion, names ...string) *Kind[T] {
-	if !k.explicit {
-		k.resources, k.explicit = nil, true
+	if len(k.resources) > 0 && k.resources[0].guessed {
+		k.resources = nil
 	}
 	for _, name := range names {
-		k.resources = append(k.resources, resource{gv, name})
+		plural, sub, _ := strings.Cut(name, "/")
+		k.resources = append(k.resources, resource{GroupVersion: gv, plural: plural, sub: sub})
 	}
 	return k
 }
@@ -131,6 +131,7 @@ type rule struct {
 	name          string
 	operations    []admissionv1.Operation
 	subresources  []string // nil: those of the kind's resources
+	at            []resource
 	failOpen      bool
 	whileDeleting bool
 }
@@ -170,25 +171,33 @@ func FailOpen() Option {
 	return func(r *rule) { r.failOpen = true }
 }
 
-// resolve fills in the subresources that no option named: those of the kind's resources.
+// resolve decides for which resources the function runs: those of its kind, or their subresources that an option named.
 func (r *rule) resolve(resources []resource) {
-	if r.subresources != nil {
+	r.at = resources
+	if r.subresources == nil {
 		return
 	}
+	r.at = nil
 	for _, at := range resources {
-		_, sub, _ := strings.Cut(at.name, "/")
-		r.subresources = append(r.subresources, sub)
+		for _, at.sub = range r.subresources {
+			if !slices.Contains(r.at, at) {
+				r.at = append(r.at, at)
+			}
+		}
 	}
 }
 
-// resource is where a kind arrives: "pods" or "statefulsets/scale" in a group and version.
+// resource is where a kind arrives: pods, or statefulsets/scale, of a group and version.
 type resource struct {
 	schema.GroupVersion
-	name string
+	plural, sub string
+	guessed     bool // from the kind: good enough for a manifest, not to turn requests away
 }
 
-// plural is the resource's name without its subresource.
-func (r resource) plural() string {
-	name, _, _ := strings.Cut(r.name, "/")
-	return name
+// name is "pods" or "statefulsets/scale".
+func (r resource) name() string {
+	if r.sub == "" {
+		return r.plural
+	}
+	return r.plural + "/" + r.sub
 }

@@ -34,7 +34,7 @@ type kindHandler interface {
 	merge(other kindHandler) kindHandler
 	// rules lists what is registered, mutators first.
 	rules(phase phase) []*rule
-	arrives() (at []resource, scope string)
+	scopeName() string
 	review(ctx context.Context, c *call) (result, error)
 }
 
@@ -60,16 +60,11 @@ func (k *Kind[T]) kind() schema.GroupVersionKind { return k.gvk }
 
 func (k *Kind[T]) goType() reflect.Type { return reflect.TypeFor[T]() }
 
-func (k *Kind[T]) arrives() ([]resource, string) { return k.resources, k.scope }
+func (k *Kind[T]) scopeName() string { return k.scope }
 
 func (k *Kind[T]) merge(other kindHandler) kindHandler {
 	o := other.(*Kind[T]) // NewHandler has compared the types
 	both := *k
-	for _, at := range o.resources {
-		if !slices.Contains(both.resources, at) {
-			both.resources = append(slices.Clip(both.resources), at)
-		}
-	}
 	both.mutators = slices.Concat(k.mutators, o.mutators)
 	both.validators = slices.Concat(k.validators, o.validators)
 	return &both
@@ -126,11 +121,11 @@ func (k *Kind[T]) anyMatch(c *call) bool {
 }
 
 func (k *Kind[T]) matches(r *rule, req *admissionv1.AdmissionRequest, deleting bool) bool {
-	if deleting && !r.whileDeleting || !slices.Contains(r.operations, req.Operation) || !slices.Contains(r.subresources, req.SubResource) {
+	if deleting && !r.whileDeleting || !slices.Contains(r.operations, req.Operation) {
 		return false
 	}
-	return !k.explicit || slices.ContainsFunc(k.resources, func(at resource) bool {
-		return at.Group == req.Resource.Group && at.plural() == req.Resource.Resource
+	return slices.ContainsFunc(r.at, func(at resource) bool {
+		return at.sub == req.SubResource && (at.guessed || at.Group == req.Resource.Group && at.plural == req.Resource.Resource)
 	})
 }
 
