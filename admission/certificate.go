@@ -18,6 +18,7 @@ type Certificate struct {
 	read  func() (cert, key []byte, err error)
 	roots *x509.CertPool
 	name  string
+	clock func() time.Time
 
 	mu      sync.Mutex // held by Reload
 	cert    []byte     // what read last returned of good pairs
@@ -29,14 +30,20 @@ type Certificate struct {
 type CertificateOptions struct {
 	// CABundle is the bundle that the webhook configurations carry, as PEM. A pair that does not verify against it for
 	// DNSName makes the server not ready: the API server would refuse it.
+	// It is fixed: where the authority rotates too, leave it empty and verify in read.
 	CABundle []byte
 	// DNSName is the name that the API server connects to: SERVICE.NAMESPACE.svc, or the host of the webhook's URL.
 	DNSName string
+	// Clock says whether pairs are valid. time.Now if nil.
+	Clock func() time.Time
 }
 
 // NewCertificate loads a pair of PEM texts by calling read, which [Certificate.Reload] calls again.
 func NewCertificate(read func() (cert, key []byte, err error), o CertificateOptions) (*Certificate, error) {
-	c := &Certificate{read: read, name: o.DNSName}
+	c := &Certificate{read: read, name: o.DNSName, clock: o.Clock}
+	if c.clock == nil {
+		c.clock = time.Now //nolint:forbidigo // the default of a parameter
+	}
 	if len(o.CABundle) > 0 {
 		c.roots = x509.NewCertPool()
 		if !c.roots.AppendCertsFromPEM(o.CABundle) {
@@ -61,7 +68,8 @@ func CertificateFiles(certFile, keyFile string) func() (cert, key []byte, err er
 }
 
 // Reload reads the pair again and, if it changed, serves it from the next handshake on. On an error the last good pair
-// stays: the two files of a Secret do not change in the same instant, and a broken renewal should not break what works.
+// stays: the two files of a Secret do not change in the same instant, and a broken renewal should not break what works. A
+// pair that API servers would refuse is an error too, unless they would refuse the last one as well.
 func (c *Certificate) Reload() (changed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,6 +83,12 @@ func (c *Certificate) Reload() (changed bool, err error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return false, fmt.Errorf("serving certificate: %w", err)
+	}
+	now := c.clock()
+	if have := c.current.Load(); have != nil && c.check(have, now) == nil {
+		if err := c.check(&pair, now); err != nil {
+			return false, fmt.Errorf("%w: it is not taken over", err)
+		}
 	}
 	c.current.Store(&pair)
 	c.cert, c.key = cert, key
@@ -90,8 +104,9 @@ func (c *Certificate) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, er
 func (c *Certificate) NotAfter() time.Time { return c.current.Load().Leaf.NotAfter }
 
 // Check says why API servers would refuse the current pair at a time, or nil.
-func (c *Certificate) Check(now time.Time) error {
-	pair := c.current.Load()
+func (c *Certificate) Check(now time.Time) error { return c.check(c.current.Load(), now) }
+
+func (c *Certificate) check(pair *tls.Certificate, now time.Time) error {
 	leaf := pair.Leaf
 	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
 		return fmt.Errorf("serving certificate is valid from %s to %s, it is %s",

@@ -164,11 +164,15 @@ func (h *Handler) Routes() http.Handler {
 // change that is no valid patch) or says that the request is not for this handler; over HTTP it becomes status 500 or
 // 400, so that the webhook's failurePolicy decides. A refusal is not an error but a response.
 //
-// A response belongs to the caller. With controller-runtime, whose admission.Handler answers with a value:
+// The response belongs to the caller. Options.Timeout and MaxInFlight are those of ServeHTTP and do not count here.
+//
+// With controller-runtime, register [Handler.Mutating] and [Handler.Validating] with the manager's webhook server, which
+// takes any http.Handler. Its own admission.Handler answers with a value, and has no way to leave a request to the
+// failurePolicy: an error becomes a refusal.
 //
 //	resp, err := h.Review(ctx, &req.AdmissionRequest)
 //	if err != nil {
-//		return admission.Errored(http.StatusInternalServerError, err)
+//		return admission.Errored(http.StatusInternalServerError, err) // refused, also under failurePolicy Ignore
 //	}
 //	return admission.Response{AdmissionResponse: *resp}
 func (h *Handler) Review(ctx context.Context, req *admissionv1.AdmissionRequest) (*admissionv1.AdmissionResponse, error) {

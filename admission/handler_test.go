@@ -85,20 +85,21 @@ func TestWhenFunctionsRun(t *testing.T) {
 		mutates bool
 		judges  bool
 	}{
-		"create":                        {request(admissionv1.Create, `{}`, ""), "", nil, true, true},
-		"update":                        {request(admissionv1.Update, `{}`, `{}`), "", nil, false, true},
-		"update when asked":             {request(admissionv1.Update, `{}`, `{}`), "", []admission.Option{admission.On(admissionv1.Update)}, true, true},
-		"delete":                        {request(admissionv1.Delete, ``, `{}`), "", nil, false, false},
-		"connect":                       {request(admissionv1.Connect, `{}`, ``), "", nil, false, false},
-		"connect when asked":            {request(admissionv1.Connect, `{}`, ``), "", []admission.Option{admission.On(admissionv1.Connect)}, true, true},
-		"being deleted":                 {request(admissionv1.Update, deleting, deleting), "", []admission.Option{admission.On(admissionv1.Update)}, false, false},
-		"being deleted when asked":      {request(admissionv1.Update, deleting, deleting), "", []admission.Option{admission.On(admissionv1.Update), admission.WhileDeleting()}, true, true},
-		"subresource":                   {request(admissionv1.Create, `{}`, ""), "status", nil, false, false},
-		"subresource when asked":        {request(admissionv1.Create, `{}`, ""), "resize", []admission.Option{admission.Subresources("", "resize")}, true, true},
-		"other subresource":             {request(admissionv1.Create, `{}`, ""), "binding", []admission.Option{admission.Subresources("", "resize")}, false, false},
-		"not the object itself":         {request(admissionv1.Create, `{}`, ""), "", []admission.Option{admission.Subresources("resize")}, false, false},
-		"mirror Pods are not mutated":   {request(admissionv1.Create, mirror, ""), "", nil, false, true},
-		"deletionTimestamp that is nil": {request(admissionv1.Create, `{"metadata":{"deletionTimestamp":null}}`, ""), "", nil, true, true},
+		"create":                              {request(admissionv1.Create, `{}`, ""), "", nil, true, true},
+		"update":                              {request(admissionv1.Update, `{}`, `{}`), "", nil, false, true},
+		"update when asked":                   {request(admissionv1.Update, `{}`, `{}`), "", []admission.Option{admission.On(admissionv1.Update)}, true, true},
+		"delete":                              {request(admissionv1.Delete, ``, `{}`), "", nil, false, false},
+		"connect":                             {request(admissionv1.Connect, `{}`, ``), "", nil, false, false},
+		"connect when asked":                  {request(admissionv1.Connect, `{}`, ``), "", []admission.Option{admission.On(admissionv1.Connect)}, true, true},
+		"being deleted":                       {request(admissionv1.Update, deleting, deleting), "", []admission.Option{admission.On(admissionv1.Update)}, false, false},
+		"being deleted when asked":            {request(admissionv1.Update, deleting, deleting), "", []admission.Option{admission.On(admissionv1.Update), admission.WhileDeleting()}, true, true},
+		"subresource":                         {request(admissionv1.Create, `{}`, ""), "status", nil, false, false},
+		"subresource when asked":              {request(admissionv1.Create, `{}`, ""), "resize", []admission.Option{admission.Subresources("", "resize")}, true, true},
+		"other subresource":                   {request(admissionv1.Create, `{}`, ""), "binding", []admission.Option{admission.Subresources("", "resize")}, false, false},
+		"not the object itself":               {request(admissionv1.Create, `{}`, ""), "", []admission.Option{admission.Subresources("resize")}, false, false},
+		"mirror Pods are not mutated":         {request(admissionv1.Create, mirror, ""), "", nil, false, true},
+		"being deleted, as the server has it": {request(admissionv1.Update, `{}`, deleting), "", []admission.Option{admission.On(admissionv1.Update)}, false, false},
+		"deletionTimestamp that is nil":       {request(admissionv1.Create, `{"metadata":{"deletionTimestamp":null}}`, ""), "", nil, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var mutated, judged bool
@@ -252,6 +253,23 @@ func TestWarningsAreBounded(t *testing.T) {
 	require.Contains(t, resp.AuditAnnotations, "finding")
 }
 
+// What is said does not grow beyond what anyone can read.
+func TestManyFindings(t *testing.T) {
+	many := make([]admission.Finding, 30000)
+	for i := range many {
+		many[i] = admission.Finding{Rule: "r", Field: fmt.Sprint("spec.x", i), Message: "bad"}
+	}
+	resp, err := newHandler(t, admission.Options{}, pods().Validate("v", find(many...))).Review(t.Context(), request(admissionv1.Create, `{}`, ""))
+	require.NoError(t, err)
+	require.Len(t, resp.Result.Details.Causes, 500)
+	require.True(t, strings.HasPrefix(resp.Result.Message, "30000 findings:\n- spec.x0: bad (r)\n"))
+	require.True(t, strings.HasSuffix(resp.Result.Message, "\n- and 29500 more"))
+	audit := admission.Options{Actions: map[string]admission.Action{"r": admission.Audit}}
+	resp, err = newHandler(t, audit, pods().Validate("v", find(many...))).Review(t.Context(), request(admissionv1.Create, `{}`, ""))
+	require.NoError(t, err)
+	require.Len(t, resp.AuditAnnotations["r"], 8191+len("…"))
+}
+
 func TestMutatorRefuses(t *testing.T) {
 	h := newHandler(t, admission.Options{Actions: map[string]admission.Action{"mild": admission.Warn}}, pods().
 		Mutate("mild", func(_ context.Context, _ *admissionv1.AdmissionRequest, pod *corev1.Pod) error {
@@ -274,6 +292,11 @@ func TestMutatorRefuses(t *testing.T) {
 	require.False(t, resp.Allowed)
 	require.Empty(t, resp.Patch)
 	require.Nil(t, resp.PatchType)
+	h = newHandler(t, admission.Options{}, pods().Mutate("m", func(context.Context, *admissionv1.AdmissionRequest, *corev1.Pod) error { return admission.Refuse() }))
+	resp, err = h.Review(t.Context(), request(admissionv1.Create, `{}`, ""))
+	require.NoError(t, err)
+	require.False(t, resp.Allowed)
+	require.Equal(t, "refused without a reason (m)", resp.Result.Message)
 	require.EqualError(t, admission.Refuse(admission.Finding{Field: "f", Message: "m"}, admission.Finding{Message: "n", Rule: "r"}), "refused: f: m; n (r)")
 }
 

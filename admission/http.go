@@ -116,7 +116,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) ([]byte, error)
 	case <-ctx.Done():
 		return nil, refuse(http.StatusServiceUnavailable, "%d requests are in flight, no place came free in %s", cap(h.slots), timeout)
 	}
-	body, err := h.read(w, r)
+	body, err := h.read(w, r.WithContext(ctx))
 	if err != nil {
 		<-h.slots
 		return nil, err
@@ -143,9 +143,13 @@ func (h *Handler) inTime(ctx context.Context, timeout time.Duration, rev review)
 	c := &call{req: rev.request, phase: h.phase, full: h.options.FullVerification, object: rev.object, old: rev.old}
 	done := make(chan outcome, 1)
 	go func() {
-		defer func() { <-h.slots }()
-		resp, err := h.observed(ctx, c)
-		done <- outcome{resp, err}
+		o := outcome{err: errors.New("the review ended without an answer")}
+		defer func() {
+			<-h.slots
+			done <- o
+		}()
+		defer recovered("observer", &o.err) // a panic here would end the process
+		o.resp, o.err = h.observed(ctx, c)
 	}()
 	select {
 	case o := <-done:
@@ -185,8 +189,13 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge()
 	}
+	if deadline, ok := r.Context().Deadline(); ok { // a client that dawdles holds a place
+		rc := http.NewResponseController(w)
+		_ = rc.SetReadDeadline(deadline) // not every ResponseWriter has one
+		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	}
 	var buf bytes.Buffer
-	buf.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead)
+	buf.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead) // more only as it comes
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, tooLarge()

@@ -167,6 +167,30 @@ func TestPanicOutsideOfFunctions(t *testing.T) {
 	require.Contains(t, w.Body.String(), "review panicked: copy")
 }
 
+// A panic of what is told of reviews is not the end of the process.
+func TestPanicOfObserver(t *testing.T) {
+	h := newHandler(t, admission.Options{MaxInFlight: 1, Observe: func(context.Context, admission.Observation) { panic("metrics") }},
+		pods().Mutate("a", label("x", "1")))
+	for range 2 { // the place is free again
+		w := post(h, "/", reviewBody(t))
+		require.Equal(t, http.StatusInternalServerError, w.Code)
+		require.Contains(t, w.Body.String(), "observer panicked: metrics")
+	}
+}
+
+// A client that dawdles over its body has the time that it asked for and no more.
+func TestSlowBody(t *testing.T) {
+	server := httptest.NewServer(newHandler(t, admission.Options{}, pods().Mutate("a", label("x", "1"))))
+	t.Cleanup(server.Close)
+	body, dawdle := io.Pipe()
+	t.Cleanup(func() { _ = dawdle.Close() })
+	go func() { _, _ = dawdle.Write([]byte("{")) }()
+	resp, err := http.Post(server.URL+"?timeout=100ms", "application/json", body)
+	require.NoError(t, err)
+	defer closeBody(resp)
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+}
+
 // FuzzReview: no body makes the handler panic; what is answered 200 is a well-formed review of the request's uid.
 func FuzzReview(f *testing.F) {
 	f.Add([]byte(reviewBody(f)))

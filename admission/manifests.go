@@ -73,7 +73,8 @@ func (h *Handler) Manifests(o ManifestOptions) (Manifests, error) {
 			Webhooks:   []arv1.ValidatingWebhook{o.validating(rules)},
 		}
 	}
-	return m, nil
+	// Copies, because the two share what came from the options.
+	return Manifests{m.Mutating.DeepCopy(), m.Validating.DeepCopy(), m.Warnings}, nil
 }
 
 // complete sets defaults and reports all that is wrong.

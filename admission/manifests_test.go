@@ -70,6 +70,11 @@ func TestManifestsByURL(t *testing.T) {
 	require.Equal(t, "https://127.0.0.1:8443/mutate", *w.ClientConfig.URL)
 	require.Nil(t, w.ClientConfig.Service)
 	require.Equal(t, arv1.Ignore, *w.FailurePolicy)
+	both, err := newHandler(t, admission.Options{}, pods().Mutate("m", keep[corev1.Pod]).Validate("v", allow[corev1.Pod])).
+		Manifests(admission.ManifestOptions{Name: "a.b", URL: "https://127.0.0.1:8443"})
+	require.NoError(t, err)
+	*both.Mutating.Webhooks[0].FailurePolicy = arv1.Ignore
+	require.Equal(t, arv1.Fail, *both.Validating.Webhooks[0].FailurePolicy, "they share nothing")
 	require.Equal(t, int32(30), *w.TimeoutSeconds)
 	require.Equal(t, &metav1.LabelSelector{MatchLabels: map[string]string{"x": "y"}}, w.NamespaceSelector)
 }

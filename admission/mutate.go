@@ -62,6 +62,9 @@ func (k *Kind[T]) runMutator(ctx context.Context, c *call, m *mutator[T], obj *T
 		return nil, nil
 	}
 	if refused, ok := errors.AsType[*DenyError](err); ok && failure(refused.Findings) == nil {
+		if len(refused.Findings) == 0 {
+			refused = &DenyError{[]Finding{{Message: "refused without a reason"}}}
+		}
 		return named(m.name, refused.Findings), nil
 	}
 	return nil, err

@@ -18,6 +18,7 @@ const (
 	maxWarning  = 256
 	maxWarnings = 4096
 	maxAudit    = 8192
+	maxCauses   = 500 // of a denial, so that an object of many faults does not get an answer many times its size
 )
 
 // failOpenKey is the audit annotation that names the functions which failed open.
@@ -62,7 +63,7 @@ func (h *Handler) respond(c *call, res result) (*admissionv1.AdmissionResponse, 
 	return resp, taken
 }
 
-// denial carries all findings twice: as the message, which clients print, and as causes, which they can read. The API
+// denial carries the findings twice: as the message, which clients print, and as causes, which they can read. The API
 // server puts the webhook's name before the message.
 func (h *Handler) denial(req *admissionv1.AdmissionRequest, findings []Finding) *metav1.Status {
 	status := &metav1.Status{
@@ -78,8 +79,9 @@ func (h *Handler) denial(req *admissionv1.AdmissionRequest, findings []Finding) 
 	if h.options.Invalid {
 		status.Code, status.Reason = http.StatusUnprocessableEntity, metav1.StatusReasonInvalid
 	}
-	lines := make([]string, len(findings))
-	for i, f := range findings {
+	shown := findings[:min(len(findings), maxCauses)]
+	lines := make([]string, len(shown))
+	for i, f := range shown {
 		lines[i] = oneLine(f.String())
 		status.Details.Causes = append(status.Details.Causes, metav1.StatusCause{
 			Type:    metav1.CauseType(f.Rule),
@@ -89,7 +91,10 @@ func (h *Handler) denial(req *admissionv1.AdmissionRequest, findings []Finding) 
 	}
 	status.Message = lines[0]
 	if len(lines) > 1 {
-		status.Message = fmt.Sprintf("%d findings:\n- %s", len(lines), strings.Join(lines, "\n- "))
+		status.Message = fmt.Sprintf("%d findings:\n- %s", len(findings), strings.Join(lines, "\n- "))
+	}
+	if more := len(findings) - len(shown); more > 0 {
+		status.Message += fmt.Sprintf("\n- and %d more", more)
 	}
 	return status
 }
@@ -130,10 +135,13 @@ func auditAnnotations(findings []Finding, dropped []error) map[string]string {
 	}
 	out := map[string]string{}
 	add := func(key, text string) {
-		if have := out[key]; have != "" {
-			text = have + "; " + text
+		have := out[key]
+		switch {
+		case have == "":
+			out[key] = text
+		case len(have) <= maxAudit: // bytes: enough to be cut
+			out[key] = have + "; " + text
 		}
-		out[key] = text
 	}
 	for _, f := range findings {
 		text := f.Message

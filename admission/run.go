@@ -95,11 +95,14 @@ func (k *Kind[T]) review(ctx context.Context, c *call) (result, error) {
 	}
 	var old decoded[T]
 	if c.phase.validates() {
-		if old, err = k.decode("oldObject", c.req.OldObject.Raw, c.old); err != nil {
-			return result{}, err
-		}
+		old, err = k.decode("oldObject", c.req.OldObject.Raw, c.old)
+	} else {
+		old.doc, err = document("oldObject", c.req.OldObject.Raw, c.old)
 	}
-	deleting := object.deleting() || c.req.Operation == admissionv1.Delete && old.deleting()
+	if err != nil {
+		return result{}, err
+	}
+	deleting := object.deleting() || old.deleting()
 	var res result
 	obj := object.value
 	if c.phase.mutates() && obj != nil && !k.mirror(object) {
@@ -136,21 +139,30 @@ type decoded[T any] struct {
 }
 
 func (k *Kind[T]) decode(member string, raw []byte, parsed rawjson.Value) (decoded[T], error) {
-	if len(raw) == 0 {
-		return decoded[T]{}, nil
-	}
-	doc := patch.DocumentOf(parsed)
-	if !parsed.Exists() {
-		var err error
-		if doc, err = patch.Parse(raw); err != nil {
-			return decoded[T]{}, fmt.Errorf("request.%s: %w", member, err)
-		}
+	doc, err := document(member, raw, parsed)
+	if doc == nil || err != nil {
+		return decoded[T]{}, err
 	}
 	value, err := k.differ.Decode(doc)
 	if err != nil {
 		return decoded[T]{}, fmt.Errorf("request.%s is no %s: %w", member, k.gvk.Kind, err)
 	}
 	return decoded[T]{doc, value}, nil
+}
+
+// document looks through an object of the request, unless that has been done. It is nil where there is none.
+func document(member string, raw []byte, parsed rawjson.Value) (*patch.Document, error) {
+	switch {
+	case len(raw) == 0:
+		return nil, nil
+	case parsed.Exists():
+		return patch.DocumentOf(parsed), nil
+	}
+	doc, err := patch.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("request.%s: %w", member, err)
+	}
+	return doc, nil
 }
 
 func (d decoded[T]) deleting() bool {

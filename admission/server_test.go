@@ -250,9 +250,13 @@ func TestCertificateReload(t *testing.T) {
 
 	other := newAuthority(t)
 	write(other.issue(t, "server", 3))
-	require.Eventually(t, func() bool { return c.Check(time.Now()) != nil }, 5*time.Second, time.Millisecond)
-	require.ErrorContains(t, c.Check(time.Now()), "does not verify against the CA bundle")
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "it is not taken over") }, 5*time.Second, time.Millisecond)
+	require.Equal(t, int64(2), serial(), "the pair of another authority is worse than the one at hand")
+	require.NoError(t, c.Check(time.Now()))
 	require.ErrorContains(t, c.Check(c.NotAfter().Add(time.Second)), "serving certificate is valid from")
+	c, err = admission.NewCertificate(static(other.issue(t, "server", 3)), admission.CertificateOptions{CABundle: ca.pem, DNSName: "localhost"})
+	require.NoError(t, err)
+	require.ErrorContains(t, c.Check(time.Now()), "does not verify against the CA bundle")
 }
 
 func TestCertificateRefusals(t *testing.T) {

@@ -5,8 +5,7 @@ import (
 	"strconv"
 )
 
-// maxCompare bounds the comparisons spent on aligning a list without keys, which grow with the product of its lengths.
-// Beyond it elements are aligned by position.
+// maxCompare bounds the comparisons spent on elements without keys, which grow with the product of their numbers.
 const maxCompare = 1 << 18
 
 // align returns for each element of b the element of a that it is a later state of, or -1, and how many were found.
@@ -16,18 +15,27 @@ func align(p *plan, key *field, a, b reflect.Value) ([]int, int) {
 		match[j] = -1
 	}
 	m := matcher{plan: p, a: a, b: b, match: match, used: make([]bool, a.Len())}
-	switch {
-	case key != nil && m.byKey(key):
-		m.renamed(key)
-	case a.Len() == b.Len() && a.Len()*b.Len() > maxCompare:
-		m.byPosition()
-	case a.Len()*b.Len() > maxCompare:
-	default:
-		m.byEquality()
+	if key != nil && m.byKey(key) {
+		if m.few() {
+			m.renamed(key)
+		}
+		return match, m.kept
+	}
+	m.byEnds()
+	if !m.few() {
+		m.byText()
+	}
+	if m.few() {
+		m.leftovers(func(a, b reflect.Value) bool { return equal(p, a, b) })
 		m.byNeighbours()
 		m.leftovers(func(a, b reflect.Value) bool { return p.shape != shapeScalar && similar(p, a, b) })
 	}
 	return match, m.kept
+}
+
+// few reports whether what has no partner yet can be compared each with each.
+func (m *matcher) few() bool {
+	return (m.a.Len()-m.kept)*(m.b.Len()-m.kept) <= maxCompare
 }
 
 // keyField is the field of the element that the merge key names.
@@ -176,14 +184,8 @@ func (m *matcher) leftovers(ok func(a, b reflect.Value) bool) {
 	}
 }
 
-func (m *matcher) byPosition() {
-	for i := range m.match {
-		m.pair(i, i)
-	}
-}
-
-// byEquality pairs equal elements: first those that kept their distance to either end, then the rest in order.
-func (m *matcher) byEquality() {
+// byEnds pairs equal elements that kept their distance to either end.
+func (m *matcher) byEnds() {
 	na, nb := m.a.Len(), m.b.Len()
 	front := 0
 	for front < min(na, nb) && equal(m.plan, m.a.Index(front), m.b.Index(front)) {
@@ -193,7 +195,28 @@ func (m *matcher) byEquality() {
 	for back := 1; back <= min(na, nb)-front && equal(m.plan, m.a.Index(na-back), m.b.Index(nb-back)); back++ {
 		m.pair(na-back, nb-back)
 	}
-	m.leftovers(func(a, b reflect.Value) bool { return equal(m.plan, a, b) })
+}
+
+// byText pairs elements of one JSON text, in order, without comparing each with each.
+func (m *matcher) byText() {
+	where := map[string][]int{}
+	for i, used := range m.used {
+		if !used {
+			if text, err := marshal(m.a.Index(i), false); err == nil {
+				where[string(text)] = append(where[string(text)], i)
+			}
+		}
+	}
+	for j, i := range m.match {
+		if i >= 0 {
+			continue
+		}
+		text, err := marshal(m.b.Index(j), false)
+		if same := where[string(text)]; err == nil && len(same) > 0 {
+			m.pair(same[0], j)
+			where[string(text)] = same[1:]
+		}
+	}
 }
 
 // byNeighbours pairs what is left between two neighbours that were found: all of it when it is as many elements as

@@ -3,8 +3,11 @@ package patch
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kubewright/kubewright/admission/internal/rawjson"
 )
 
 // Differ finds the patch between two values of a type, and checks patches for objects of that type. Make it once with
@@ -44,8 +47,8 @@ func (c *core) root(v any) reflect.Value {
 // Diff returns the patch that turns doc, the document that before was decoded from, into one that decodes to after.
 // The patch is minimal in what it touches: it is the difference between the two typed values and not between two
 // documents, so members that T does not know stay where they are, also in list elements that move, and a value that T
-// writes in another form (a quantity, a zero value) is not an operation. The object's kind and apiVersion stay when after
-// has none. It is deterministic: struct order, then sorted
+// writes in another form (a quantity, a zero value) is not an operation. metadata.managedFields is never
+// touched, and the object's kind and apiVersion stay when after has none. It is deterministic: struct order, then sorted
 // map keys.
 //
 // Members are written with "add", which replaces one that exists. A member that would be null is removed. Two nil or
@@ -77,6 +80,10 @@ type walk struct {
 type step struct {
 	name  string
 	index int
+
+	found    bool // value is what it leads to
+	value    rawjson.Value
+	elements []rawjson.Value // of a list, once one was looked up
 }
 
 // enter goes from the value at hand to its member; leave goes back.
@@ -100,18 +107,35 @@ func (w *walk) leave(depth int) {
 	w.source = w.source[:len(w.source)-1]
 }
 
-// inDocument reports whether the value at hand is an object in the document. It looks the value up from the root: few
-// walks ever ask.
-func (w *walk) inDocument() bool {
-	at := w.doc.root
-	for _, s := range w.source {
-		if s.index >= 0 {
-			at = at.Element(s.index)
-		} else {
-			at = at.Member(s.name)
+// inDocument reports whether the value at hand is an object in the document.
+func (w *walk) inDocument() bool { return w.find(len(w.source)).Kind() == '{' }
+
+// find looks up the value to which the first n steps lead, and keeps what it finds for the values beside and below it.
+func (w *walk) find(n int) rawjson.Value {
+	if n == 0 {
+		return w.doc.root
+	}
+	s := &w.source[n-1]
+	if s.found {
+		return s.value
+	}
+	parent := w.find(n - 1)
+	switch {
+	case s.index < 0:
+		s.value = parent.Member(s.name)
+	case n == 1:
+		s.value = parent.Element(s.index)
+	default:
+		list := &w.source[n-2]
+		if list.elements == nil {
+			list.elements = slices.Collect(parent.Elements())
+		}
+		if s.index < len(list.elements) {
+			s.value = list.elements[s.index]
 		}
 	}
-	return at.Kind() == '{'
+	s.found = true
+	return s.value
 }
 
 // slot says how the value at hand is written.
@@ -186,7 +210,7 @@ func (w *walk) structure(p *plan, a, b reflect.Value, s slot) {
 		if fa.IsValid() && fb.IsValid() && f.plan.sameAtAGlance(fa, fb) {
 			continue // most fields, at the price of no path
 		}
-		if w.isType(f.name) && f.omitted(fb) {
+		if w.stays(f.name, f.omitted(fb)) {
 			continue
 		}
 		depth := w.enter(f.name)
@@ -195,11 +219,20 @@ func (w *walk) structure(p *plan, a, b reflect.Value, s slot) {
 	}
 }
 
-// isType reports whether the member at hand is one of the two that say what the object is. Nobody who empties them means
-// it: a value that is built anew mostly lacks them.
-func (w *walk) isType(name string) bool {
-	return len(w.path) == 0 && (name == "kind" || name == "apiVersion")
+// stays reports whether a member of the value at hand is not to be changed: metadata.managedFields, which was not
+// decoded, and what says which kind the object is when it is gone, because values that are built anew mostly lack it.
+func (w *walk) stays(name string, gone bool) bool {
+	switch name {
+	case "kind", "apiVersion":
+		return gone && len(w.path) == 0
+	case "managedFields":
+		return w.inMetadata()
+	}
+	return false
 }
+
+// inMetadata reports whether the value at hand is the object's metadata, which holds more than was decoded.
+func (w *walk) inMetadata() bool { return string(w.path) == "/metadata" }
 
 // member is value for a field, which may come or go.
 func (w *walk) member(f *field, a, b reflect.Value) {
@@ -241,7 +274,7 @@ func (w *walk) pointer(p *plan, a, b reflect.Value, s slot) {
 
 // mapping compares by key, in sorted order.
 func (w *walk) mapping(p *plan, a, b reflect.Value, s slot) {
-	if a.Len() == 0 || b.Len() == 0 {
+	if (a.Len() == 0 || b.Len() == 0) && !w.inMetadata() {
 		if a.Len() != b.Len() {
 			w.set(b, s) // the object may be missing from the document, or null
 		}
@@ -257,7 +290,7 @@ func (w *walk) mapping(p *plan, a, b reflect.Value, s slot) {
 	}
 	for _, k := range keys {
 		va, vb := a.MapIndex(k.value), b.MapIndex(k.value)
-		if w.isType(k.name) && !vb.IsValid() {
+		if w.stays(k.name, !vb.IsValid()) {
 			continue
 		}
 		depth := w.enter(k.name)
@@ -277,7 +310,7 @@ func (w *walk) mapping(p *plan, a, b reflect.Value, s slot) {
 func (w *walk) dynamic(a, b reflect.Value, s slot) {
 	switch va := a.Interface().(type) {
 	case map[string]any:
-		if vb, ok := reflect.TypeAssert[map[string]any](b); ok && len(va) > 0 && len(vb) > 0 {
+		if vb, ok := reflect.TypeAssert[map[string]any](b); ok && (len(va) > 0 && len(vb) > 0 || w.inMetadata()) {
 			w.mapping(anyMapPlan, reflect.ValueOf(va), reflect.ValueOf(vb), s)
 			return
 		}

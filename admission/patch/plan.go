@@ -71,13 +71,15 @@ func (ps planner) plan(t reflect.Type) *plan {
 	return p
 }
 
-// marshals reports whether encoding/json leaves t's form to t.
+// marshals reports whether encoding/json leaves t's form, or what may be in it, to t.
 func marshals(t reflect.Type) bool {
 	if t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer {
 		return false // what is behind it decides
 	}
 	p := reflect.PointerTo(t)
-	return p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+	return p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]()) ||
+		p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) ||
+		t == reflect.TypeFor[json.Number]()
 }
 
 func (ps planner) fill(p *plan) {
@@ -164,21 +166,18 @@ func (ps planner) collect(dst []field, t reflect.Type, index []int, open map[ref
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		tag := sf.Tag.Get("json")
-		if tag == "-" || !sf.IsExported() && !sf.Anonymous {
+		embedded := sf.Type
+		if embedded.Kind() == reflect.Pointer {
+			embedded = embedded.Elem()
+		}
+		embeds := sf.Anonymous && embedded.Kind() == reflect.Struct
+		if tag == "-" || !sf.IsExported() && !embeds {
 			continue
 		}
 		name, options, _ := strings.Cut(tag, ",")
 		at := append(slices.Clip(index), i)
-		if embedded := sf.Type; sf.Anonymous && name == "" {
-			if embedded.Kind() == reflect.Pointer {
-				embedded = embedded.Elem()
-			}
-			if embedded.Kind() == reflect.Struct {
-				dst = ps.collect(dst, embedded, at, open)
-				continue
-			}
-		}
-		if !sf.IsExported() {
+		if embeds && name == "" {
+			dst = ps.collect(dst, embedded, at, open)
 			continue
 		}
 		dst = append(dst, ps.field(sf, name, options, at))

@@ -17,13 +17,18 @@ type tree struct {
 	opened  bool
 	list    bool
 	members []treeMember
+	byName  map[string]int // of the members, where there are many
 	items   []tree
 }
 
 type treeMember struct {
 	name  []byte
 	value tree
+	gone  bool
 }
+
+// manyMembers is from when on a map is worth its while.
+const manyMembers = 32
 
 // open takes one level of a container apart.
 func (t *tree) open() error {
@@ -34,8 +39,9 @@ func (t *tree) open() error {
 	case '{':
 		t.members = make([]treeMember, 0, t.value.Len()+1) // a patch rarely adds more than one
 		for name, value := range t.value.Members() {
-			t.members = append(t.members, treeMember{name, tree{value: value}})
+			t.members = append(t.members, treeMember{name: name, value: tree{value: value}})
 		}
+		t.indexMembers()
 	case '[':
 		t.list = true
 		t.items = make([]tree, 0, t.value.Len()+1)
@@ -51,9 +57,19 @@ func (t *tree) open() error {
 
 // find returns the index of a member, or -1. A member that is there twice has no one meaning.
 func (t *tree) find(name string) (int, error) {
+	if t.byName != nil {
+		i, ok := t.byName[name]
+		switch {
+		case !ok || i >= 0 && t.members[i].gone:
+			return -1, nil
+		case i < 0:
+			return 0, fmt.Errorf("the document has two members %q", name)
+		}
+		return i, nil
+	}
 	found := -1
 	for i := range t.members {
-		if string(t.members[i].name) != name {
+		if t.members[i].gone || string(t.members[i].name) != name {
 			continue
 		}
 		if found >= 0 {
@@ -62,6 +78,21 @@ func (t *tree) find(name string) (int, error) {
 		found = i
 	}
 	return found, nil
+}
+
+// indexMembers makes the map of a large object, in which -1 stands for a name that is there twice.
+func (t *tree) indexMembers() {
+	if len(t.members) < manyMembers {
+		return
+	}
+	t.byName = make(map[string]int, len(t.members))
+	for i := range t.members {
+		name := string(t.members[i].name)
+		if _, twice := t.byName[name]; twice {
+			i = -1
+		}
+		t.byName[name] = i
+	}
 }
 
 // existing is find for a member that must be there.
@@ -131,7 +162,10 @@ func (t *tree) put(op string, path []string, value tree) error {
 			return fmt.Errorf("the document has no member %q to replace", last)
 		}
 		if i < 0 {
-			at.members = append(at.members, treeMember{[]byte(last), value})
+			at.members = append(at.members, treeMember{name: []byte(last), value: value})
+			if at.byName != nil {
+				at.byName[last] = len(at.members) - 1
+			}
 		} else {
 			at.members[i].value = value
 		}
@@ -162,9 +196,8 @@ func (t *tree) take(path []string) (tree, error) {
 	if err != nil {
 		return tree{}, err
 	}
-	taken := at.members[i].value
-	at.members = slices.Delete(at.members, i, i+1)
-	return taken, nil
+	at.members[i].gone = true
+	return at.members[i].value, nil
 }
 
 // index parses the token of an array element, which may be at most last.

@@ -2,6 +2,7 @@ package patch
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -29,7 +30,7 @@ func (c *core) verify(doc *Document, p Patch, want any) error {
 	if err != nil {
 		return err
 	}
-	if err := c.strict(doc.root.Text(), text); err != nil {
+	if err := c.strict(doc, p, text); err != nil {
 		return err
 	}
 	patched, err := Parse(text)
@@ -53,6 +54,11 @@ func (c *core) verify(doc *Document, p Patch, want any) error {
 // keepsType refuses patches that make another kind of object: the API server can't decode what they make.
 func (d *Document) keepsType(p Patch) error {
 	for _, o := range p {
+		for _, pointer := range []string{o.Path, o.From} {
+			if pointer == "/metadata/managedFields" || strings.HasPrefix(pointer, "/metadata/managedFields/") {
+				return fmt.Errorf("%v: managedFields are the API server's", o)
+			}
+		}
 		if o.Path != "/kind" && o.Path != "/apiVersion" && o.From != "/kind" && o.From != "/apiVersion" {
 			continue
 		}
@@ -63,8 +69,11 @@ func (d *Document) keepsType(p Patch) error {
 	return nil
 }
 
+// maxStrict is how many problems sigs.k8s.io/json reports at most.
+const maxStrict = 100
+
 // strict decodes both documents strictly and reports what only the patched one has wrong.
-func (c *core) strict(raw, patched []byte) error {
+func (c *core) strict(doc *Document, p Patch, patched []byte) error {
 	problems, err := kjson.UnmarshalStrict(patched, c.new())
 	if err != nil {
 		return fmt.Errorf("patched object does not decode: %w", err)
@@ -72,7 +81,10 @@ func (c *core) strict(raw, patched []byte) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	before, _ := kjson.UnmarshalStrict(raw, c.new())
+	if len(problems) >= maxStrict { // there may be more, and others than before
+		return c.check(doc, p)
+	}
+	before, _ := kjson.UnmarshalStrict(doc.root.Text(), c.new())
 	known := make(map[string]int, len(before))
 	for _, e := range before {
 		known[withoutIndexes(e.Error())]++
@@ -211,10 +223,11 @@ func (c *core) checkValue(path []string, value []byte) error {
 		return err
 	}
 	if f != nil && f.quoted {
-		if len(value) == 0 || value[0] != '"' {
-			return errors.New("value is not a quoted one")
+		var inner string
+		if err := json.Unmarshal(value, &inner); err != nil {
+			return fmt.Errorf("value is not a quoted one: %w", err)
 		}
-		return nil
+		return kjson.UnmarshalCaseSensitivePreserveInts([]byte(inner), reflect.New(p.typ).Interface())
 	}
 	if p.typ.Kind() == reflect.String && p.shape == shapeScalar && isString(value) {
 		return nil

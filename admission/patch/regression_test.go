@@ -1,0 +1,137 @@
+package patch_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kubewright/kubewright/admission/patch"
+)
+
+// manyRules is a role whose rules have no key, are too many to be compared each with each, and hold what no type knows.
+func manyRules(n int) string {
+	rules := make([]string, n)
+	for i := range rules {
+		rules[i] = fmt.Sprintf(`{"verbs":["get"],"resources":["r%d"],"future":"f%d"}`, i, i)
+	}
+	return `{"rules":[` + strings.Join(rules, ",") + `]}`
+}
+
+func TestLongListsWithoutKeys(t *testing.T) {
+	doc := manyRules(1000)
+	require.Equal(t, `{"op":"add","path":"/rules/1000","value":{"verbs":["get"],"resources":["new"]}}`,
+		diff(t, doc, func(r *rbacv1.ClusterRole) {
+			r.Rules = append(r.Rules, rbacv1.PolicyRule{Verbs: []string{"get"}, Resources: []string{"new"}})
+		}))
+	require.Equal(t, `{"op":"move","from":"/rules/999","path":"/rules/0"}`,
+		diff(t, doc, func(r *rbacv1.ClusterRole) {
+			r.Rules = append([]rbacv1.PolicyRule{r.Rules[999]}, r.Rules[:999]...)
+		}))
+	reversed := diff(t, doc, func(r *rbacv1.ClusterRole) { slices.Reverse(r.Rules) })
+	require.Equal(t, 999, strings.Count(reversed, `"op":"move"`))
+	require.NotContains(t, reversed, `"op":"add"`)
+	// Changed all over, so that no element is known again: written anew rather than given to the wrong ones.
+	require.Contains(t, diff(t, doc, func(r *rbacv1.ClusterRole) {
+		for i := range r.Rules {
+			r.Rules[i].Verbs = []string{"list"}
+		}
+	}), `{"op":"add","path":"/rules","value":[`)
+}
+
+func TestManagedFieldsAreNotTouched(t *testing.T) {
+	doc := `{"kind":"Pod","apiVersion":"v1","metadata":{"managedFields":[{"manager":"kubectl"}]}}`
+	require.Empty(t, diff(t, doc, func(p *corev1.Pod) {
+		p.ManagedFields = append(p.ManagedFields, metav1.ManagedFieldsEntry{Manager: "me"})
+	}))
+	require.Empty(t, diff(t, doc, func(u *unstructured.Unstructured) { u.SetManagedFields(nil) }))
+	d := patch.For[corev1.Pod]()
+	parsed, err := patch.Parse([]byte(doc))
+	require.NoError(t, err)
+	for _, path := range []string{"/metadata/managedFields", "/metadata/managedFields/0"} {
+		p := patch.Patch{{Op: patch.Remove, Path: path}}
+		require.ErrorContains(t, d.Check(parsed, p), "managedFields are the API server's")
+		require.ErrorContains(t, d.Verify(parsed, p, &corev1.Pod{}), "managedFields are the API server's")
+	}
+}
+
+type inner struct {
+	X int `json:"x"`
+}
+
+type color string
+
+func (c *color) UnmarshalText(text []byte) error {
+	if string(text) != "red" {
+		return errors.New("not red")
+	}
+	*c = color(text)
+	return nil
+}
+
+type odd struct {
+	inner  `json:"inner"` // a member for encoding/json, though it is not exported
+	Number json.Number    `json:"number,omitempty"`
+	Color  color          `json:"color,omitempty"`
+	Quoted int            `json:"quoted,omitempty,string"`
+}
+
+func TestOddTypes(t *testing.T) {
+	require.Equal(t, `{"op":"add","path":"/inner/x","value":42}`, diff(t, `{"inner":{"x":1}}`, func(o *odd) { o.X = 42 }))
+	require.Equal(t, `{"op":"add","path":"/number","value":7}`, diff(t, `{"number":1}`, func(o *odd) { o.Number = "7" }))
+	d := patch.For[odd]()
+	doc, err := patch.Parse([]byte(`{"number":"abc"}`))
+	require.NoError(t, err)
+	_, err = d.Decode(doc)
+	require.ErrorContains(t, err, "invalid number literal")
+	for _, p := range []patch.Patch{
+		{{Op: patch.Add, Path: "/color", Value: []byte(`"blue"`)}},
+		{{Op: patch.Add, Path: "/quoted", Value: []byte(`"abc"`)}},
+		{{Op: patch.Add, Path: "/quoted", Value: []byte(`1`)}},
+	} {
+		require.Error(t, d.Check(doc, p), "%v", p)
+	}
+}
+
+// The library that decodes strictly tells of a hundred problems and keeps the rest to itself.
+func TestMoreUnknownMembersThanTheLibraryTells(t *testing.T) {
+	containers := make([]string, 120)
+	for i := range containers {
+		containers[i] = fmt.Sprintf(`{"name":"c%d","future%d":1}`, i, i)
+	}
+	require.Equal(t, `{"op":"move","from":"/spec/containers/119","path":"/spec/containers/0"}`,
+		diff(t, `{"spec":{"containers":[`+strings.Join(containers, ",")+`]}}`, func(p *corev1.Pod) {
+			cs := p.Spec.Containers
+			p.Spec.Containers = append([]corev1.Container{cs[119]}, cs[:119]...)
+		}))
+}
+
+// Objects of many members and elements, of which each is looked up.
+func TestLargeObjects(t *testing.T) {
+	annotations := make([]string, 5000)
+	containers := make([]string, 5000)
+	for i := range annotations {
+		annotations[i] = fmt.Sprintf(`"k%d":"v"`, i)
+		containers[i] = fmt.Sprintf(`{"name":"c%d"}`, i)
+	}
+	doc := `{"metadata":{"annotations":{` + strings.Join(annotations, ",") + `}},"spec":{"containers":[` + strings.Join(containers, ",") + `]}}`
+	p := diff(t, doc, func(p *corev1.Pod) {
+		for i := range 4999 {
+			delete(p.Annotations, fmt.Sprint("k", i))
+		}
+		p.Annotations["new"] = "x"
+		for i := range p.Spec.Containers {
+			p.Spec.Containers[i].Resources.Claims = []corev1.ResourceClaim{{Name: "c"}}
+		}
+	})
+	require.Equal(t, 4999, strings.Count(p, `"op":"remove"`))
+	require.Equal(t, 5001, strings.Count(p, `"op":"add"`))
+}
