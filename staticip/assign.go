@@ -47,9 +47,10 @@ func hostNetwork(what string) *Problem {
 
 // CheckPodUpdate refuses an update of a Pod that changes what its CNI was asked for. The CNI reads the annotation at
 // each start of the sandbox, also after a reboot of the node, so an edit would change the address later and silently.
-// Pods without an ordinal, and Pods that ask for no address yet, may be changed.
+// Pods that no StatefulSet controls, and Pods that ask for no address yet, may be changed. Annotations that the
+// renderer writes beside the address must stay too; what was not there may be added, as Kube-OVN itself does.
 func CheckPodUpdate(old, updated Pod, opts Options) Problems {
-	if _, _, err := Identify(old, opts); err != nil {
+	if owner := old.controller(); !opts.allows(owner.group(), owner.Kind) {
 		return nil
 	}
 	r := opts.renderer()
@@ -67,6 +68,13 @@ func CheckPodUpdate(old, updated Pod, opts Options) Problems {
 	}
 	for _, key := range sortedKeys(values) {
 		problems = append(problems, *immutable(key, values[key], ""))
+	}
+	if b, ok := r.(besideRenderer); ok {
+		for _, key := range b.beside() {
+			if value, had := old.Annotations[key]; had && updated.Annotations[key] != value {
+				problems = append(problems, *immutable(key, updated.Annotations[key], value))
+			}
+		}
 	}
 	return problems.on(old.String(), "")
 }

@@ -131,3 +131,48 @@ func TestAssignFromTheFirstOrdinal(t *testing.T) {
 		require.ErrorIs(t, err, code)
 	}
 }
+
+// TestCheckPodUpdateOfWhatBelongsToTheAddress is masks, subnets, and labels that hide an ordinal.
+func TestCheckPodUpdateOfWhatBelongsToTheAddress(t *testing.T) {
+	const networks, subnet = "k8s.v1.cni.cncf.io/networks", "ovn.kubernetes.io/logical_switch"
+	multus := func(ips string) map[string]string {
+		return map[string]string{networks: `[{"name":"net","ips":[` + ips + `]}]`}
+	}
+	ovn := func(more map[string]string) map[string]string {
+		return copyOf(map[string]string{"ovn.kubernetes.io/ip_address": "10.0.0.11"}, more)
+	}
+	antrea := func(pool string) map[string]string {
+		return map[string]string{antreaKey: "10.0.0.11", antreaPoolsKey: pool}
+	}
+	for _, tc := range []struct {
+		name     string
+		r        Renderer
+		old, now map[string]string
+		want     []string
+	}{
+		{"Multus, another mask", Multus{Network: "net", Attachment: true}, multus(`"10.0.0.11/24"`), multus(`"10.0.0.11/16"`), []string{networks}},
+		{"Multus, no mask", Multus{Network: "net", Attachment: true}, multus(`"10.0.0.11/24"`), multus(`"10.0.0.11"`), []string{networks}},
+		{"Multus, another spelling", Multus{Network: "net", Attachment: true}, multus(`"fd00::1/64"`), multus(`"fd00:0::1/64"`), nil},
+		{"Kube-OVN, another subnet", KubeOVN{Subnet: "a"}, ovn(map[string]string{subnet: "a"}), ovn(map[string]string{subnet: "b"}), []string{subnet}},
+		{"Kube-OVN, subnet removed", KubeOVN{Subnet: "a"}, ovn(map[string]string{subnet: "a"}), ovn(nil), []string{subnet}},
+		{"Kube-OVN notes the subnet", KubeOVN{}, ovn(nil), ovn(map[string]string{subnet: "a"}), nil},
+		{"Antrea, another pool", Antrea{Pools: []string{"a"}}, antrea("a"), antrea("b"), []string{antreaPoolsKey}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			old, now := redisPod(1), redisPod(1)
+			old.Annotations, now.Annotations = tc.old, tc.now
+			var keys []string
+			for _, p := range CheckPodUpdate(old, now, Options{Renderer: tc.r}) {
+				require.ErrorIs(t, p, CodeImmutable)
+				keys = append(keys, p.Key)
+			}
+			require.Equal(t, tc.want, keys)
+		})
+	}
+	old, now := redisPod(1), redisPod(1)
+	old.Labels, now.Labels = map[string]string{indexLabel: "7"}, map[string]string{indexLabel: "7"}
+	old.Annotations, now.Annotations = map[string]string{calicoKey: `["10.0.0.11"]`}, map[string]string{calicoKey: `["10.0.0.99"]`}
+	require.ErrorIs(t, CheckPodUpdate(old, now, Options{}).Err(), CodeImmutable, "the label was edited before")
+	old.Owners = nil
+	require.Empty(t, CheckPodUpdate(old, now, Options{}))
+}

@@ -2,6 +2,7 @@ package staticip
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 )
@@ -27,7 +28,7 @@ func change(old, updated *set) Problems {
 	}
 	taken := takenOver(old, updated)
 	problems := altered(old, updated, live, taken)
-	if p := deadlock(taken, updated.OnDelete); p != nil {
+	if p := deadlock(old, updated, taken); p != nil {
 		problems = append(problems, *p)
 	}
 	return problems
@@ -112,27 +113,59 @@ func moves(old, updated *set, live []Span) (moved, lost, gained []Span) {
 	return tidy(moved), tidy(lost), tidy(gained)
 }
 
-// deadlock finds ordinals that get the address of a lower one. A rolling update replaces Pods from the highest ordinal
-// to the lowest and waits for each to become ready; such a Pod never does, as the lower one runs and keeps the address.
-func deadlock(taken []takeover, onDelete bool) *Problem {
+// deadlock finds ordinals that get an address which another one keeps until they are ready. The controller creates
+// Pods that are missing before it deletes or replaces any, and then replaces the others from the highest ordinal to the
+// lowest, waiting for each to become ready. So an ordinal without a Pod waits for every holder, and one with a Pod for
+// a lower holder that stays. The podManagementPolicy Parallel, under which some of these would end, is not known here.
+func deadlock(old, updated *set, taken []takeover) *Problem {
 	var spans []Span
 	var first *takeover
+	firstStuck := Span{First: math.MaxInt32}
 	for i, t := range taken {
-		if t.wanted && t.held && t.was < t.now.First {
-			spans = append(spans, t.now)
-			if first == nil || t.now.First < first.now.First {
-				first = &taken[i]
-			}
+		stuck := t.stuck(old.active, updated.active)
+		if len(stuck) == 0 {
+			continue
+		}
+		spans = append(spans, stuck...)
+		if first == nil || stuck[0].First < firstStuck.First {
+			first, firstStuck = &taken[i], stuck[0]
 		}
 	}
 	if first == nil {
 		return nil
 	}
+	waits := firstStuck.First
+	behind := waits - first.now.First
+	addr := value(first.addr).add(uint64(behind)).addr(first.addr.Is4())
 	report, when := refuse, "a rolling update goes from high ordinals to low ones and never gets there"
-	if onDelete {
+	if intersect(old.active, []Span{{waits, waits}}) == nil {
+		when = "a missing Pod is created before others are replaced or deleted"
+	}
+	if updated.OnDelete {
 		report, when = warn, "delete the Pods from low ordinals to high ones"
+		if first.was > first.now.First {
+			when = "delete the Pods that hold the addresses by hand"
+		}
 	}
 	p := report(CodeRolloutDeadlock, "ordinal %d would wait for %s that ordinal %d still holds: %s; append new addresses at the end instead, or scale to 0 first",
-		first.now.First, first.addr, first.was, when)
-	return p.about(tidy(spans), first.addr)
+		waits, addr, first.was+behind, when)
+	return p.about(tidy(spans), addr)
+}
+
+// stuck returns the ordinals that would wait for ever: those without a Pod before, and those above a holder that has a
+// Pod before and after.
+func (t *takeover) stuck(before, after []Span) []Span {
+	if !t.held || !t.wanted {
+		return nil
+	}
+	now := []Span{t.now}
+	stuck := subtract(now, before)
+	if t.was >= t.now.First {
+		return stuck
+	}
+	distance := t.now.First - t.was
+	for _, s := range intersect([]Span{{t.was, t.now.Last - distance}}, after) {
+		stuck = append(stuck, intersect([]Span{{s.First + distance, s.Last + distance}}, before)...)
+	}
+	return tidy(stuck)
 }

@@ -9,23 +9,45 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rollout plays a rolling update: from the highest ordinal to the lowest, each Pod gives its addresses back and waits
-// until those of the new pool are free. It returns the ordinals that would wait for ever if the update reached them.
-func rollout(old, updated modelPool, oldFirst, newFirst, replicas int) (stuck set64) {
+// rollout plays an update as the controller of StatefulSets does it, Pod after Pod: it creates those that are missing,
+// from the lowest ordinal on, deletes those that are too many, and replaces the others from the highest ordinal to the
+// lowest. Each waits until its addresses are free. It returns the ordinals that would wait for ever if the update
+// reached them.
+func rollout(old, updated func(ordinal int) Assignment, before, after set64) (stuck set64) {
 	holds := map[netip.Addr]int{}
-	for o := range replicas {
-		for _, a := range addrs(old.at(o - oldFirst)) {
-			holds[a] = o
-		}
-	}
-	for o := replicas - 1; o >= 0; o-- {
-		for _, a := range addrs(old.at(o - oldFirst)) {
-			delete(holds, a)
-		}
-		for _, a := range addrs(updated.at(o - newFirst)) {
+	start := func(o int) {
+		for _, a := range addrs(updated(o)) {
 			if _, taken := holds[a]; taken {
 				stuck |= 1 << o
 			}
+		}
+	}
+	stop := func(o int) {
+		for _, a := range addrs(old(o)) {
+			delete(holds, a)
+		}
+	}
+	for o := range 64 {
+		if before>>o&1 == 1 {
+			for _, a := range addrs(old(o)) {
+				holds[a] = o
+			}
+		}
+	}
+	for o := range 64 {
+		if (after&^before)>>o&1 == 1 {
+			start(o)
+		}
+	}
+	for o := range 64 {
+		if (before&^after)>>o&1 == 1 {
+			stop(o)
+		}
+	}
+	for o := 63; o >= 0; o-- {
+		if (before&after)>>o&1 == 1 {
+			stop(o)
+			start(o)
 		}
 	}
 	return stuck
@@ -71,17 +93,31 @@ func TestLawUpdateEqualsSimulation(t *testing.T) {
 		if !ok {
 			return
 		}
-		replicas := 1 + r.IntN(min(old.size(), 60))
+		replicas := 1 + r.IntN(min(old.size(), 50))
 		a, b := old.workload("redis", int32(replicas)), updated.workload("redis", int32(replicas))
+		for _, w := range []*Workload{&a, &b} {
+			if r.IntN(3) == 0 {
+				w.Start = int32(r.IntN(4))
+				w.Replicas = max(0, w.Replicas+int32(r.IntN(5)-2))
+				for range r.IntN(3) {
+					first := int32(r.IntN(10))
+					w.Skipped = append(w.Skipped, Span{first, first + int32(r.IntN(2))})
+				}
+			}
+		}
+		before, after := bitsOf(a.active()), bitsOf(b.active())
 		oldFirst, newFirst := 0, 0
 		if r.IntN(4) == 0 {
 			newFirst = r.IntN(2)
 			b.Annotations[Options{}.firstKey()] = Span{int32(newFirst), int32(newFirst)}.String()
 		}
 		var stuck, moved, shifted, lost set64
-		for o := range replicas {
-			before, after := old.at(o-oldFirst), updated.at(o-newFirst)
-			for _, f := range [][2]netip.Prefix{{before.V4, after.V4}, {before.V6, after.V6}} {
+		for o := range 64 {
+			if (before&after)>>o&1 == 0 {
+				continue
+			}
+			from, to := old.at(o-oldFirst), updated.at(o-newFirst)
+			for _, f := range [][2]netip.Prefix{{from.V4, to.V4}, {from.V6, to.V6}} {
 				switch {
 				case !f[0].IsValid():
 				case !f[1].IsValid():
@@ -113,7 +149,8 @@ func TestLawUpdateEqualsSimulation(t *testing.T) {
 			}
 		}
 		require.Zero(t, moved|lost, "%q to %q: not reported in %v", old.text, updated.text, problems)
-		require.Equal(t, rollout(old, updated, oldFirst, newFirst, replicas), stuck, "%q to %q, replicas %d, first %d: %v", old.text, updated.text, replicas, newFirst, problems)
+		want := rollout(func(o int) Assignment { return old.at(o - oldFirst) }, func(o int) Assignment { return updated.at(o - newFirst) }, before, after)
+		require.Equal(t, want, stuck, "%q to %q, ordinals %v to %v, first %d: %v", old.text, updated.text, a.active(), b.active(), newFirst, problems)
 		if problems.Err() == nil {
 			require.Zero(t, stuck, "admitted, but it deadlocks")
 		}
@@ -170,6 +207,95 @@ func TestCheckUpdate(t *testing.T) {
 			require.Equal(t, tc.want, codes(got), "%v", got)
 			for _, p := range got {
 				require.Equal(t, "StatefulSet shop/redis", p.Object)
+			}
+		})
+	}
+}
+
+// TestUpdateThatNeverStarts gives the address of a Pod to an ordinal that has none yet, and so is created first.
+func TestUpdateThatNeverStarts(t *testing.T) {
+	firstKey := Options{}.firstKey()
+	old, updated := redis(2, "10.0.0.10-10.0.0.11"), redis(4, "10.0.0.10-10.0.0.13")
+	old.Start, old.Annotations[firstKey] = 2, "2"
+	problems := CheckUpdate(old, updated, Network{}, Options{})
+	require.Equal(t, []string{"Moves?", "RolloutDeadlock"}, codes(problems), "%v", problems)
+	require.Equal(t, []Span{{0, 1}}, problems[1].Ordinals)
+	require.Contains(t, problems[1].Message, "ordinal 0 would wait for 10.0.0.10 that ordinal 2 still holds: a missing Pod is created before others are replaced or deleted;")
+
+	updated.OnDelete = true
+	problems = CheckUpdate(old, updated, Network{}, Options{})
+	require.Equal(t, []string{"Moves?", "RolloutDeadlock?"}, codes(problems), "%v", problems)
+	require.Contains(t, problems[1].Message, "delete the Pods that hold the addresses by hand")
+
+	updated.OnDelete, updated.Replicas = false, 2
+	require.Equal(t, []string{"RolloutDeadlock"}, codes(CheckUpdate(old, updated, Network{}, Options{})), "2 and 3 would go, but only after 0 and 1 are ready")
+
+	old, updated = redis(3, "10.0.0.10-10.0.0.13"), redis(3, "10.0.0.10,10.0.0.13,10.0.0.11-10.0.0.12")
+	old.Skipped = []Span{{1, 1}}
+	require.Contains(t, codes(CheckUpdate(old, updated, Network{}, Options{})), "RolloutDeadlock", "ordinal 1 is no longer skipped and takes the address of 3")
+}
+
+// TestUpdateThatMakesItWorse is trouble that looks like the old one and is not.
+func TestUpdateThatMakesItWorse(t *testing.T) {
+	key := Options{}.PoolKey()
+	w := Workload{Namespace: "shop", Name: "redis", Replicas: 3, Template: map[string]string{calicoKey: `["10.0.0.99"]`}}
+	asks := w
+	asks.Annotations = map[string]string{key: "10.0.0.10-10.0.0.12"}
+	require.Equal(t, []string{"TemplateFixed", "Gains?"}, codes(CheckUpdate(w, asks, Network{}, Options{})), "now no Pod could start")
+	require.Equal(t, []string{"TemplateFixed?"}, codes(CheckUpdate(asks, asks, Network{}, Options{})))
+
+	n := network("10.0.0.0/24", "")
+	a, b := redis(3, "10.9.0.10,10.0.0.5,10.0.0.6"), redis(3, "10.9.0.10,10.8.0.5,10.0.0.6")
+	require.Equal(t, []string{"OutsideCNI", "Moves?"}, codes(CheckUpdate(a, b, n, Options{})))
+	a, b = redis(3, "10.9.0.10-10.9.0.12"), redis(3, "10.9.0.10,10.8.0.5,10.8.0.6")
+	require.Equal(t, []string{"OutsideCNI", "Moves?"}, codes(CheckUpdate(a, b, n, Options{})), "the same ordinals, the same first address")
+	b = redis(3, "10.0.0.10,10.9.0.11,10.9.0.12")
+	require.Equal(t, []string{"OutsideCNI?", "Moves?"}, codes(CheckUpdate(a, b, n, Options{})), "one is repaired, the others are as they were")
+
+	a, b = redis(3, "10.0.0.10-10.0.0.12"), redis(3, "10.0.0.10-10.0.0.12")
+	a.Annotations[defaultPrefix+"/note"], b.Annotations[defaultPrefix+"/note"] = "x", "x"
+	b.Annotations[defaultPrefix+"/first-ordnal"] = "1"
+	require.Equal(t, []string{"UnknownKey", "UnknownKey?"}, codes(CheckUpdate(a, b, n, Options{})))
+}
+
+// TestTemplateThatNoPodCanHave is what Assign would refuse, Pod by Pod.
+func TestTemplateThatNoPodCanHave(t *testing.T) {
+	const networks, defaultNetwork = "k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network"
+	for _, tc := range []struct {
+		name       string
+		replicas   int32
+		renderer   Renderer
+		key, value string
+		want       []string
+	}{
+		{"another address", 1, Calico{}, calicoKey, `["10.0.0.99"]`, []string{"AlreadySet"}},
+		{"its own address", 1, Calico{}, calicoKey, `["10.0.0.10"]`, nil},
+		{"a fixed address is said once", 3, Calico{}, calicoKey, `["10.0.0.10"]`, []string{"TemplateFixed"}},
+		{"no Pods", 0, Calico{}, calicoKey, `["10.0.0.99"]`, nil},
+		{"a family that the pool lacks", 3, Template{"example.com/ip": "$(v4),$(v6)"}, "a", "b", []string{"DualShort"}},
+		{"networks that are no list", 3, Multus{Network: "net", Attachment: true}, networks, `{"name":"other"}`, []string{"BadAnnotation"}},
+		{"another network", 3, Multus{Network: "net", Attachment: true}, networks, `other`, nil},
+		{"another default network", 3, Multus{Network: "net"}, defaultNetwork, "kube-system/calico", []string{"AlreadySet"}},
+		{"another subnet", 3, KubeOVN{Subnet: "a"}, "ovn.kubernetes.io/logical_switch", "b", []string{"AlreadySet"}},
+		{"the same subnet", 3, KubeOVN{Subnet: "a"}, "ovn.kubernetes.io/logical_switch", "a", nil},
+		{"other IPPools", 3, Antrea{Pools: []string{"a"}}, antreaPoolsKey, "b", []string{"AlreadySet"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := redis(tc.replicas, "10.0.0.10-10.0.0.12/24")
+			w.Template = map[string]string{tc.key: tc.value}
+			opts := Options{Renderer: tc.renderer}
+			problems := CheckCreate(w, Network{}, opts)
+			require.Equal(t, tc.want, codes(problems), "%v", problems)
+			require.Equal(t, map[string]string{tc.key: tc.value}, w.Template)
+			pod := redisPod(0)
+			pod.Annotations = w.Template
+			if _, err := Assign(pod, w, opts); tc.want == nil && tc.replicas > 0 {
+				require.NoError(t, err)
+			} else if len(tc.want) > 0 && tc.want[0] != string(CodeTemplateFixed) {
+				require.ErrorIs(t, err, Code(tc.want[0]))
+			}
+			for _, p := range CheckScale(w, max(tc.replicas-1, 0), Network{}, opts) {
+				require.Equal(t, SeverityWarning, p.Severity, "it can be scaled down")
 			}
 		})
 	}

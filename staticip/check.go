@@ -1,12 +1,14 @@
 package staticip
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 )
 
-// CheckCreate judges a new StatefulSet: its annotations, whether every replica has an address, and whether the
-// addresses fit the network. A workload without a pool is only told when its template fixes one address for several
+// CheckCreate judges a new StatefulSet: its annotations, whether every replica has an address, whether that can be
+// written beside what the template says to the CNI, and whether the addresses fit the network. A workload without a pool is only told when its template fixes one address for several
 // replicas.
 //
 // Problems of severity warning are for the user to see; [Problems.Err] has the others, or nil to admit the request.
@@ -28,7 +30,7 @@ func CheckUpdate(old, updated Workload, n Network, opts Options) Problems {
 	after, found := x.judge(updated, opts)
 	changes := change(before, after)
 	found = withoutCovered(found, changes)
-	demote(found, known, before.equal(after.placement))
+	demote(found, known, before, after)
 	problems = append(problems, found...)
 	return append(problems, changes.on(updated.String(), after.key)...)
 }
@@ -44,10 +46,19 @@ func CheckScale(w Workload, replicas int32, n Network, opts Options) Problems {
 // judge reads a workload and finds everything that can be said about it alone.
 func (x *index) judge(w Workload, opts Options) (*set, Problems) {
 	s, problems := read(w, opts)
-	problems = append(problems, s.fixedTemplate(opts)...)
+	fixed := s.fixedTemplate(opts)
+	problems = append(problems, fixed...)
 	if !s.pool.IsZero() {
+		if p := s.rendered(fixed, opts); p != nil {
+			problems = append(problems, *p)
+		}
 		if w.HostNetwork {
 			problems = append(problems, *hostNetwork("template"))
+		}
+		if m, ok := opts.renderer().(Multus); ok {
+			if p := m.maskless(s.pool); p != nil {
+				problems = append(problems, *p)
+			}
 		}
 		problems = append(problems, s.capacity(s.active, opts)...)
 		problems = append(problems, x.check(s)...)
@@ -73,22 +84,55 @@ func (s *set) fixedTemplate(opts Options) (problems Problems) {
 	return problems
 }
 
+// rendered tries what [Assign] will do: the first Pod that owns its addresses, with the annotations of the template but
+// those that are refused already. The others have the same template, and fail for the same reason.
+func (s *set) rendered(refused Problems, opts Options) *Problem {
+	short, _, _ := s.ends()
+	owners := between(s.active, int64(s.first), short)
+	if owners == nil {
+		return nil
+	}
+	ordinal := owners[0].First
+	a, _ := s.at(ordinal)
+	have := maps.Clone(s.Template)
+	for _, p := range refused {
+		delete(have, p.Key)
+	}
+	_, p := opts.renderer().render(target{s.Namespace, s.Name, fmt.Sprintf("%s-%d", s.Name, ordinal), ordinal, a}, have)
+	if p == nil {
+		return nil
+	}
+	if _, ok := have[p.Key]; ok {
+		p.Message = "in the template: " + p.Message
+	}
+	return p.about(s.active, netip.Addr{})
+}
+
 // trouble is what makes two problems of one workload comparable before and after an update.
 type trouble struct {
-	code         Code
-	other, text  string
-	withOrdinals bool
+	code             Code
+	other, key, text string
+	withOrdinals     bool
 }
 
 func (p Problem) trouble() trouble {
 	if len(p.Ordinals) > 0 {
-		return trouble{code: p.Code, other: p.Other, withOrdinals: true}
+		return trouble{code: p.Code, other: p.Other, key: p.Key, withOrdinals: true}
 	}
-	return trouble{code: p.Code, other: p.Other, text: p.Value + p.Message}
+	return trouble{code: p.Code, other: p.Other, key: p.Key, text: p.Value + p.Message}
 }
 
-// demote makes warnings of errors that the old object had too: in the same words, or for the same ordinals or more.
-func demote(found, known Problems, samePool bool) {
+// demote makes warnings of errors that the old object had too: in the same words, or for the same ordinals or more. An
+// address that is new to its ordinal is new trouble, and so is a fixed address in the template of a workload that now
+// asks for a pool.
+func demote(found, known Problems, old, updated *set) {
+	var renumbered []Span
+	if !old.equal(updated.placement) {
+		for _, m := range Moved(old.pool, updated.pool, old.first, updated.first) {
+			renumbered = append(renumbered, m.Ordinals)
+		}
+		renumbered = tidy(renumbered)
+	}
 	before := map[trouble]Problems{}
 	for _, k := range known {
 		if k.Severity != SeverityWarning {
@@ -96,8 +140,11 @@ func demote(found, known Problems, samePool bool) {
 		}
 	}
 	for i, p := range found {
+		if p.Code == CodeTemplateFixed && updated.asked && !old.asked || p.Addr.IsValid() && intersect(p.Ordinals, renumbered) != nil {
+			continue
+		}
 		for _, k := range before[p.trouble()] {
-			if len(p.Ordinals) == 0 || (samePool || p.Addr == k.Addr) && subtract(p.Ordinals, k.Ordinals) == nil {
+			if subtract(p.Ordinals, k.Ordinals) == nil {
 				found[i].Severity = SeverityWarning
 			}
 		}

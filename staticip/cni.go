@@ -77,6 +77,8 @@ func (k KubeOVN) claims(_ string, have map[string]string) []claim {
 	return append(claimed(have, true, canonicalList, k.addressKey()), list...)
 }
 
+func (k KubeOVN) beside() []string { return []string{k.key("logical_switch")} }
+
 func (k KubeOVN) validate() *Problem {
 	if k.Provider != "" && !isDomain(k.Provider) {
 		return refuse(CodeBadOptions, `Kube-OVN provider %q is not a DNS name; write "ovn" or "<nad>.<namespace>.ovn"`, k.Provider)
@@ -107,6 +109,8 @@ func (a Antrea) render(t target, have map[string]string) (map[string]string, *Pr
 func (a Antrea) claims(_ string, have map[string]string) []claim {
 	return claimed(have, true, canonicalList, antreaKey)
 }
+
+func (a Antrea) beside() []string { return []string{antreaPoolsKey} }
 
 func (a Antrea) validate() *Problem {
 	if len(a.Pools) > 2 {

@@ -16,7 +16,7 @@ const (
 	CodeZone           Code = "Zone"           // fe80::1%eth0
 	CodeMapped         Code = "Mapped"         // ::ffff:10.0.0.1, which CNIs count as IPv4 and Go prints as IPv6
 	CodeNotUnicast     Code = "NotUnicast"     // loopback, link-local, multicast, broadcast, unspecified
-	CodeBadMask        Code = "BadMask"        // a prefix length that is no number or too long
+	CodeBadMask        Code = "BadMask"        // a prefix length that is no number or too long; warning: none, for Multus
 	CodeMaskMismatch   Code = "MaskMismatch"   // the ends of a range are in different subnets of its mask
 	CodeHostBits       Code = "HostBits"       // 10.0.0.5/24: a block for some tools, one address for others
 	CodeShorthand      Code = "Shorthand"      // 10.0.0.10-20
@@ -68,7 +68,7 @@ const (
 // What an update would do to running Pods.
 const (
 	CodeMoves           Code = "Moves"           // ordinals get another address
-	CodeRolloutDeadlock Code = "RolloutDeadlock" // an ordinal waits for an address that a lower one still holds
+	CodeRolloutDeadlock Code = "RolloutDeadlock" // an ordinal waits for an address that another one still holds
 	CodeShrink          Code = "Shrink"          // ordinals lose their address
 	CodeGains           Code = "Gains"           // warning: ordinals get an address or a family when they restart
 )

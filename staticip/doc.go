@@ -41,7 +41,7 @@
 //   - Appending to a pool, or raising the end of its last range, moves no ordinal. Prepending, reordering, excluding and
 //     widening a block move some; [Moved] says which, from the segments alone.
 //   - Assigning twice changes nothing, and no other entry of an annotation changes.
-//   - Updates that [CheckUpdate] admits do not deadlock a rolling update.
+//   - An update that [CheckUpdate] admits does not deadlock the rolling update from the one pool to the other.
 //   - The answer of [Plan] does not depend on the order of its input.
 //
 // # Limits
@@ -52,7 +52,9 @@
 // The package sees only what it is told. It cannot know which node a Pod lands on, so a CNI that binds addresses to
 // nodes or racks is only warned of ([CodeStrictAffinity]). Between two Pods of one ordinal the address is free, and the
 // CNI may give it away unless it is reserved ([Report.Reservations]). [CheckCreate] does not see other workloads; that
-// is what Plan is for.
+// is what Plan is for. [CheckUpdate] compares two objects, and takes it that the Pods have the addresses of the first:
+// when a pool is removed or replaced and comes back in another order, while Pods still hold addresses of long ago, only
+// [Network.InUse] can tell.
 //
 // Functions are pure and safe for concurrent use. They do not modify their arguments, and what they return shares
 // nothing with them but the maps and slices of the workload in [Usage].

@@ -34,6 +34,16 @@ type Pod struct {
 // String is "Pod namespace/name".
 func (p Pod) String() string { return "Pod " + p.Namespace + "/" + p.Name }
 
+// controller is the owner that manages the Pod, or the zero Owner.
+func (p Pod) controller() Owner {
+	for _, o := range p.Owners {
+		if o.Controller {
+			return o
+		}
+	}
+	return Owner{}
+}
+
 // indexLabel repeats the ordinal since Kubernetes 1.28. It may be missing, so it proves nothing, but it must not lie.
 const indexLabel = "apps.kubernetes.io/pod-index"
 
@@ -44,12 +54,7 @@ const indexLabel = "apps.kubernetes.io/pod-index"
 // The error, of type [Problems], names the real owner and why its Pods have no ordinals. A webhook that meets it on a
 // Pod without the annotation [Options.PoolKey] has an ordinary Pod before it and lets it pass.
 func Identify(pod Pod, opts Options) (owner Owner, ordinal int32, err error) {
-	for _, o := range pod.Owners {
-		if o.Controller {
-			owner = o
-			break
-		}
-	}
+	owner = pod.controller()
 	var p *Problem
 	switch {
 	case owner == Owner{}:

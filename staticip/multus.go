@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -11,7 +13,8 @@ import (
 // IPAM). The pool should have masks, since that plugin configures the address with the mask it is given.
 //
 // What the Pod's annotation already lists stays: other entries byte for byte, and in the entry of this network every
-// field but "ips". The comma form "namespace/name@interface" becomes JSON, as it has no place for addresses.
+// field but "ips", which must be missing or what the pool says, masks included where it has them. The comma form
+// "namespace/name@interface" becomes JSON, as it has no place for addresses.
 type Multus struct {
 	// Network is the name of the NetworkAttachmentDefinition. It is required.
 	Network string
@@ -40,6 +43,47 @@ func (n attachment) addrs() string {
 		words[i], _, _ = strings.Cut(ip, "/")
 	}
 	return canonicalWords(words)
+}
+
+// has reports whether the addresses are those of t, with the masks that the pool has.
+func (n attachment) has(t target) bool {
+	if n.addrs() != t.String() {
+		return false
+	}
+	for _, ip := range n.IPs {
+		addr, mask, _ := strings.Cut(ip, "/")
+		want := t.V6
+		if !strings.Contains(addr, ":") {
+			want = t.V4
+		}
+		if !want.IsSingleIP() && mask != strconv.Itoa(want.Bits()) {
+			return false
+		}
+	}
+	return true
+}
+
+// maskless warns of addresses without a mask: the static IPAM would configure an interface without a subnet.
+func (m Multus) maskless(p Pool) *Problem {
+	for _, t := range p.tracks() {
+		for _, s := range t.segs {
+			if first := s.lo.addr(t.is4); s.length == width(t.is4) {
+				return warn(CodeBadMask, "%s has no mask, and Multus' plugins configure the one they are given; write the subnet's behind it, as in %s/%d", first, first, width(t.is4)*3/4).
+					about(nil, first)
+			}
+		}
+	}
+	return nil
+}
+
+// prefixes returns the addresses with their masks, in the order that is written.
+func (n attachment) prefixes() string {
+	words := make([]string, len(n.IPs))
+	for i, ip := range n.IPs {
+		addr, mask, _ := strings.Cut(ip, "/")
+		words[i] = canonicalWords([]string{addr}) + "/" + mask
+	}
+	return strings.Join(words, ",")
 }
 
 func (m Multus) key() string {
@@ -79,10 +123,12 @@ func (m Multus) render(t target, have map[string]string) (map[string]string, *Pr
 			return nil, m.unreadable(have, "attaches to "+m.Network+" more than once; name the interface in the options", nil)
 		case len(n.IPs) == 0:
 			mine = i
-		case n.addrs() == t.String():
+		case n.has(t):
 			return nil, nil
 		default:
-			return nil, alreadySet(m.key(), have[m.key()], t)
+			p := alreadySet(m.key(), have[m.key()], t)
+			p.Message = fmt.Sprintf("already set, but ordinal %d owns %s; remove the addresses, they are written at creation", t.ordinal, strings.Join(t.texts(true), ","))
+			return nil, p
 		}
 	}
 	switch {
@@ -114,7 +160,7 @@ func (m Multus) claims(namespace string, have map[string]string) []claim {
 	for _, raw := range raws {
 		var n attachment
 		if json.Unmarshal(raw, &n) == nil && len(n.IPs) > 0 && m.matches(n, namespace) {
-			all = append(all, n.addrs())
+			all = append(all, n.prefixes())
 		}
 	}
 	if all == nil {

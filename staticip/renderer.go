@@ -18,6 +18,11 @@ type Renderer interface {
 	validate() *Problem
 }
 
+// besideRenderer is a [Renderer] that writes annotations which are no claims, such as the subnet of the address.
+type besideRenderer interface {
+	beside() (keys []string)
+}
+
 // target is the Pod that an assignment is rendered for.
 type target struct {
 	namespace, set, pod string

@@ -83,7 +83,8 @@ func TestRender(t *testing.T) {
 			map[string]string{networks: `[{"name":"other", "Odd": [1.50, {"a" : null}]},{"cni-args":{"x":1},"name":"net","namespace":"shop","mac":"c2:b0:57:49:47:f1","ips":["10.0.0.11/24","fd00::b/64"]}]`},
 			"",
 		},
-		{"attachment, same addresses with other masks", Multus{Network: "net", Attachment: true}, map[string]string{networks: `[{"name":"net","ips":["fd00::b","10.0.0.11"]}]`}, nil, ""},
+		{"attachment, same addresses in another order", Multus{Network: "net", Attachment: true}, map[string]string{networks: `[{"name":"net","ips":["fd00::b/64","10.0.0.11/24"]}]`}, nil, ""},
+		{"attachment, same addresses with other masks", Multus{Network: "net", Attachment: true}, map[string]string{networks: `[{"name":"net","ips":["fd00::b","10.0.0.11"]}]`}, nil, CodeAlreadySet},
 		{"attachment, other addresses", Multus{Network: "net", Attachment: true}, map[string]string{networks: `[{"name":"net","ips":["10.0.0.12"]}]`}, nil, CodeAlreadySet},
 		{"attachment, no addresses but words", Multus{Network: "net", Attachment: true}, map[string]string{networks: `[{"name":"net","ips":["dhcp"]}]`}, nil, CodeAlreadySet},
 		{"attached twice", Multus{Network: "net", Attachment: true}, map[string]string{networks: `net@a,net@b`}, nil, CodeBadAnnotation},
@@ -174,13 +175,13 @@ func TestTemplatesThatAskForAddresses(t *testing.T) {
 		{"Multus network", extra, networks(`net`), 3, nil, nil},
 		{"Multus address", extra, networks(`[{"name":"net","namespace":"shop","ips":["10.0.0.10/24"]}]`), 3, []string{"TemplateFixed"}, []string{"TemplateFixed"}},
 		{"Multus address of another network", extra, networks(`[{"name":"net","namespace":"other","ips":["10.0.0.10/24"]}]`), 3, nil, nil},
-		{"Multus, unreadable", extra, networks(`[`), 3, nil, nil},
+		{"Multus, unreadable", extra, networks(`[`), 3, nil, []string{"BadAnnotation"}},
 		{"Template of the set", Template{"a": "$(namespace)/$(set) $$(v4)"}, map[string]string{"a": "shop/redis $(v4)"}, 3, nil, nil},
 		{"Template constant", Template{"a": "x", "b": "$(ips)"}, map[string]string{"a": "x"}, 3, nil, nil},
 		{"Template address", Template{"a": "x", "b": "$(ips)"}, map[string]string{"b": "10.0.0.10"}, 3, []string{"TemplateFixed"}, []string{"TemplateFixed"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := redis(tc.replicas, "10.0.0.10-10.0.0.12")
+			w := redis(tc.replicas, "10.0.0.10-10.0.0.12/24")
 			w.Template = tc.template
 			require.Equal(t, tc.pooled, codes(CheckCreate(w, Network{}, Options{Renderer: tc.r})))
 			w.Annotations = nil
@@ -229,4 +230,28 @@ func TestOptionsSetKeysAndMasks(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(got["v1.multus-cni.io/default-network"]), &list))
 	require.Equal(t, []string{"10.0.0.11/24", "fd00::1/127"}, list[0].IPs, "the default mask is for items without one")
 	require.Equal(t, "ip.example.com/pool", opts.PoolKey())
+}
+
+// TestMultusMasks is that the plugin configures the mask it is given.
+func TestMultusMasks(t *testing.T) {
+	opts := Options{Renderer: Multus{Network: "net", Attachment: true}}
+	assign := func(pool, ip string) error {
+		pod := redisPod(1)
+		pod.Annotations = map[string]string{"k8s.v1.cni.cncf.io/networks": `[{"name":"net","ips":["` + ip + `"]}]`}
+		_, err := Assign(pod, redis(3, pool), opts)
+		return err
+	}
+	const masked, plain = "10.0.0.10-10.0.0.12/24", "10.0.0.10-10.0.0.12"
+	require.NoError(t, assign(masked, "10.0.0.11/24"))
+	require.ErrorIs(t, assign(masked, "10.0.0.11/16"), CodeAlreadySet)
+	require.ErrorContains(t, assign(masked, "10.0.0.11"), "ordinal 1 owns 10.0.0.11/24")
+	require.NoError(t, assign(plain, "10.0.0.11/16"), "the pool does not know better")
+
+	require.Empty(t, CheckCreate(redis(3, masked), Network{}, opts))
+	problems := CheckCreate(redis(3, plain), Network{}, opts)
+	require.Equal(t, []string{"BadMask?"}, codes(problems))
+	require.ErrorContains(t, problems, "10.0.0.10 has no mask")
+	require.Empty(t, CheckCreate(redis(3, plain), Network{}, Options{}))
+	opts.Mask4 = 24
+	require.Empty(t, CheckCreate(redis(3, plain), Network{}, opts))
 }

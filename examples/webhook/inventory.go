@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -19,12 +20,14 @@ type inventory struct {
 	kinds     setKinds
 	namespace string // of objects that name none
 	workloads []staticip.Workload
+	listed    map[setName]int // positions in workloads
+	doubts    []string        // about objects that are planned for all the same
 	network   staticip.Network
 	seen      map[string]bool // IPPools come in two API groups
 }
 
 func newInventory(a *addresses, namespace string) *inventory {
-	inv := &inventory{kinds: a.kinds, namespace: namespace, network: a.network, seen: map[string]bool{}}
+	inv := &inventory{kinds: a.kinds, namespace: namespace, network: a.network, listed: map[setName]int{}, seen: map[string]bool{}}
 	inv.network.InUse = map[netip.Addr]string{}
 	return inv
 }
@@ -56,7 +59,7 @@ func (inv *inventory) add(o object) error {
 }
 
 func (inv *inventory) addSet(o object, gk schema.GroupKind) error {
-	w, err := workloadFrom(o.raw)
+	w, doubt, err := workloadFrom(o.raw)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.String(), err)
 	}
@@ -64,7 +67,25 @@ func (inv *inventory) addSet(o object, gk schema.GroupKind) error {
 	if gk != inv.kinds[0].GroupKind() {
 		w.Kind = gk.Kind + "." + gk.Group
 	}
+	name := setName{gk.Group, gk.Kind, w.Namespace, w.Name}
+	if i, ok := inv.listed[name]; ok {
+		return sameSet(&inv.workloads[i], w)
+	}
+	if doubt != nil {
+		inv.doubts = append(inv.doubts, fmt.Sprintf("%s: %v", w, doubt))
+	}
+	inv.listed[name] = len(inv.workloads)
 	inv.workloads = append(inv.workloads, w)
+	return nil
+}
+
+// sameSet refuses two objects of one name that say different things: they would conflict with each other in the plan.
+// A manifest and its object in a cluster, which has a UID, are the same.
+func sameSet(listed *staticip.Workload, again staticip.Workload) error {
+	listed.UID, again.UID = orDefault(listed.UID, again.UID), orDefault(again.UID, listed.UID)
+	if !reflect.DeepEqual(*listed, again) {
+		return fmt.Errorf("%s is listed twice, and not the same; only the first is planned for", again)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 
 	"github.com/kubewright/kubewright/staticip"
 )
@@ -47,8 +48,23 @@ other: -reservations prints, instead of the table, what keeps it from that:
   spiderpool, cilium    a pool for each ordinal, which Pods need to start
   cidr                  blocks, one a line
 
-Exit code: 0 if there is no error, 1 if there is, 2 if something can't be read.
+Exit code: 0 if there is no error, 1 if there is, 2 if something can't be read, is listed twice in different words, or
+would be more than 100000 rows or manifests.
 `
+
+// planLimit is how many rows or manifests are printed: how many there are, the replicas of any StatefulSet decide.
+const planLimit = 100_000
+
+// over reports whether there are more than that.
+func over[T any](all iter.Seq[T]) bool {
+	n := 0
+	for range all {
+		if n++; n > planLimit {
+			return true
+		}
+	}
+	return false
+}
 
 type planOptions struct {
 	config, kubeconfig, context, namespace string
@@ -75,6 +91,9 @@ func plan(ctx context.Context, args []string, s streams) error {
 	unread, err := o.gather(ctx, inv, s)
 	if err != nil {
 		return usageError{err}
+	}
+	for _, doubt := range inv.doubts {
+		s.say("note: %s\n", doubt)
 	}
 	if err := o.print(inv, a.options, s); err != nil && !unread {
 		return err
@@ -152,7 +171,11 @@ func (o *planOptions) print(inv *inventory, opts staticip.Options, s streams) er
 	if o.reservations != "" {
 		return o.printReservations(inv, opts, s)
 	}
-	r := newPlanReport(staticip.Plan(inv.workloads, inv.network, opts), len(inv.workloads), o.rows)
+	found := staticip.Plan(inv.workloads, inv.network, opts)
+	if o.rows && over(found.Rows()) {
+		return usagef("-rows: there are more than %d Pods with an address; plan for fewer StatefulSets", planLimit)
+	}
+	r := newPlanReport(found, len(inv.workloads), o.rows)
 	text, err := r.text(o.output)
 	if err != nil {
 		return err

@@ -128,8 +128,36 @@ func TestPlanWithConfig(t *testing.T) {
 	require.Contains(t, r.out, "is reserved: router 10.0.0.3/32")
 
 	r = invoke(t, strings.Replace(kruise, "2-3", "3-2", 1), "plan", "-config", config, "-f", "-")
+	require.Zero(t, r.code, r.out)
+	require.Contains(t, r.err, `note: StatefulSet.apps.kruise.io default/k: spec.reserveOrdinals: "3-2" is no range such as "3-5"`)
+	require.Contains(t, r.out, "default/k    0-1 ", "OpenKruise reserves none then")
+}
+
+// TestPlanOfASetListedTwice does not let it conflict with itself.
+func TestPlanOfASetListedTwice(t *testing.T) {
+	r := invoke(t, planSetOf+strings.Replace(planSetOf, "name: s,", "name: s, namespace: default, uid: u,", 1), "plan", "-f", "-")
+	require.Zero(t, r.code, r.out+r.err)
+	require.Contains(t, r.out, "1 StatefulSet, 1 with a pool: 0 errors, 0 warnings")
+
+	r = invoke(t, planSetOf+strings.Replace(planSetOf, "replicas: 1", "replicas: 2", 1), "plan", "-f", "-")
 	require.Equal(t, exitUsage, r.code)
-	require.Contains(t, r.err, `spec.reserveOrdinals: "3-2" is neither an ordinal nor a range`)
+	require.Contains(t, r.err, "StatefulSet default/s is listed twice, and not the same; only the first is planned for")
+	require.Contains(t, r.out, "1 StatefulSet, 1 with a pool: 0 errors, 0 warnings")
+}
+
+// TestPlanIsBounded by what can be printed, not by the replicas of a StatefulSet.
+func TestPlanIsBounded(t *testing.T) {
+	huge := but(planSetOf, "10.0.0.1-10.0.0.9", "fd00::/64", "replicas: 1", "replicas: 2147483647")
+	for _, args := range [][]string{{"-rows"}, {"-rows", "-o", "json"}, {"-reservations", "cilium"}, {"-reservations", "spiderpool"}} {
+		r := invoke(t, huge, append([]string{"plan", "-f", "-"}, args...)...)
+		require.Equal(t, exitUsage, r.code)
+		require.Empty(t, r.out)
+		require.Contains(t, r.err, args[0])
+		require.Contains(t, r.err, "there are more than 100000 ")
+	}
+	for _, args := range [][]string{{}, {"-reservations", "calico"}} {
+		require.Zero(t, invoke(t, huge, append([]string{"plan", "-f", "-"}, args...)...).code)
+	}
 }
 
 func TestPlanRefuses(t *testing.T) {

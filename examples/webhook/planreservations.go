@@ -49,6 +49,9 @@ func (o *planOptions) reservationText(r staticip.Report) (string, error) {
 		text, err := yaml.Marshal(map[string]any{"excludeIps": r.Reservations("..")})
 		return string(text), err
 	}
+	if over(r.Manifests()) {
+		return "", usagef("-reservations %s: there are more than %d manifests; plan for fewer StatefulSets", o.reservations, planLimit)
+	}
 	var all strings.Builder
 	for object := range r.Manifests() {
 		text, err := yaml.Marshal(object)

@@ -46,7 +46,8 @@ func (s clusterSets) readSet(ctx context.Context, namespace string, owner static
 	case err != nil:
 		return staticip.Workload{}, fmt.Errorf("read %s %s/%s: %w", owner.Kind, namespace, owner.Name, err)
 	}
-	return workloadFromObject(namespace, found)
+	w, _, err := workloadFromObject(namespace, found)
+	return w, err
 }
 
 // inputSets are the StatefulSets of the input of "review".
@@ -60,7 +61,7 @@ func (s inputSets) note(o object, namespace string, kinds setKinds) {
 	if !kinds.has(gvk.GroupKind()) {
 		return
 	}
-	if w, err := workloadFrom(o.raw); err == nil {
+	if w, _, err := workloadFrom(o.raw); err == nil {
 		w.Namespace = orDefault(w.Namespace, namespace)
 		s[setName{gvk.Group, gvk.Kind, w.Namespace, w.Name}] = w
 	}

@@ -145,7 +145,11 @@ func TestPodGetsItsAddress(t *testing.T) {
 			withPool(but(owned, "redis-1", "web-5d4f8-24567", "kind: StatefulSet, name: redis", "kind: ReplicaSet, name: web-5d4f8", "name: web-5d4f8-24567", "name: web-5d4f8-24567, labels: {pod-template-hash: 5d4f8}")),
 			"is owned by ReplicaSet web-5d4f8 (Deployment web), whose Pods have random names", "",
 		},
-		"not from the controller": {but(owned, "redis-1", "redis-01"), "", ""},
+		"not from the controller":        {but(owned, "redis-1", "redis-01"), "name is not redis-<ordinal>", ""},
+		"generated name":                 {but(owned, "name: redis-1", "generateName: redis-"), "name is not redis-<ordinal>", ""},
+		"label of another ordinal":       {but(owned, "name: redis-1,", `name: redis-1, labels: {apps.kubernetes.io/pod-index: "0"},`), `is "0" but the name says 1`, ""},
+		"wrong name, set without a pool": {but(owned, "redis-1", "redis-01", "redis", "plain", "uid-1", "uid-3"), "", ""},
+		"asks, set without a pool":       {withPool(but(owned, "redis", "plain", "uid-1", "uid-3")), "StatefulSet shop/plain has no pool any more, so the Pod would get a random address", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixed(t, redis, kruise, plain)
@@ -154,7 +158,7 @@ func TestPodGetsItsAddress(t *testing.T) {
 			require.Equal(t, c.refused == "", allowed, text)
 			require.Contains(t, text, c.refused)
 			require.Equal(t, c.address, patched[key])
-			if owned := strings.Contains(c.pod, "kind: StatefulSet") && !strings.Contains(c.pod, "redis-01"); !owned {
+			if !strings.Contains(c.pod, "kind: StatefulSet") {
 				require.Empty(t, f.cluster.Actions(), "ordinary Pods cost no read")
 			}
 			if patched == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -57,18 +58,37 @@ func (a *addresses) set(_ context.Context, req *admissionv1.AdmissionRequest, ob
 
 // otherSet judges a set of ownerKinds.
 func (a *addresses) otherSet(_ context.Context, req *admissionv1.AdmissionRequest, obj, old *unstructured.Unstructured) []admission.Finding {
-	w, err := workloadFromObject(req.Namespace, obj)
+	w, doubt, err := workloadFromObject(req.Namespace, obj)
 	if err != nil {
-		return []admission.Finding{{Message: err.Error()}}
+		return a.unreadable(err, obj, old)
+	}
+	var findings []admission.Finding
+	if doubt != nil && a.asked(w.Annotations, w.Template) {
+		findings = append(findings, admission.Finding{Action: admission.Warn, Message: doubt.Error()})
 	}
 	if old == nil {
-		return a.onSet(w, staticip.CheckCreate(w, a.network, a.options))
+		return append(findings, a.onSet(w, staticip.CheckCreate(w, a.network, a.options))...)
 	}
-	before, err := workloadFromObject(req.Namespace, old)
+	before, _, err := workloadFromObject(req.Namespace, old)
 	if err != nil {
-		return a.onSet(w, staticip.CheckCreate(w, a.network, a.options)) // it can be read at last
+		return append(findings, a.onSet(w, staticip.CheckCreate(w, a.network, a.options))...) // it can be read at last
 	}
-	return a.onSet(w, staticip.CheckUpdate(before, w, a.network, a.options))
+	return append(findings, a.onSet(w, staticip.CheckUpdate(before, w, a.network, a.options))...)
+}
+
+// unreadable refuses a set that asks for a pool, unless it could not be read before either: it may be on its way out.
+func (a *addresses) unreadable(err error, obj, old *unstructured.Unstructured) []admission.Finding {
+	inTemplate, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "template", "metadata", "annotations")
+	if !a.asked(obj.GetAnnotations(), inTemplate) {
+		return nil
+	}
+	finding := admission.Finding{Message: err.Error()}
+	if old != nil {
+		if _, _, err := workloadFromObject("", old); err != nil {
+			finding.Action = admission.Warn
+		}
+	}
+	return []admission.Finding{finding}
 }
 
 // scale judges a request to the scale subresource, which has no annotations: they are read.
@@ -91,12 +111,18 @@ func (a *addresses) scale(ctx context.Context, req *admissionv1.AdmissionRequest
 // assign gives a Pod its address. Pods that neither ask for one nor belong to a StatefulSet pass without a word.
 func (a *addresses) assign(ctx context.Context, req *admissionv1.AdmissionRequest, pod *corev1.Pod) error {
 	p := podOf(req.Namespace, pod)
-	owner, _, err := staticip.Identify(p, a.options)
-	if err != nil {
-		if _, asked := pod.Annotations[a.options.PoolKey()]; !asked {
+	asked := a.asked(pod.Annotations)
+	owner, _, noOrdinal := staticip.Identify(p, a.options)
+	if noOrdinal != nil {
+		// The controller of a Pod with a wrong name or label is a set all the same, and may have a pool.
+		wrong := errors.Is(noOrdinal, staticip.CodeNameMismatch) || errors.Is(noOrdinal, staticip.CodeLabelMismatch)
+		switch {
+		case asked:
+			return a.refuse(p, noOrdinal)
+		case !wrong:
 			return nil
 		}
-		return a.refuse(p, err)
+		owner = controllerOf(p)
 	}
 	w, err := a.sets.readSet(ctx, req.Namespace, owner)
 	switch {
@@ -112,6 +138,17 @@ func (a *addresses) assign(ctx context.Context, req *admissionv1.AdmissionReques
 	case err != nil:
 		return err
 	}
+	switch gone := !a.asked(w.Annotations, w.Template); {
+	case gone && asked:
+		return a.refuse(p, staticip.Problems{{
+			Code: staticip.CodePoolEmpty, Object: p.String(), Key: a.options.PoolKey(),
+			Message: fmt.Sprintf("%s has no pool any more, so the Pod would get a random address; restore its pool, or remove the annotation from its template and from revisions that it still has Pods of", w),
+		}})
+	case gone:
+		return nil
+	case noOrdinal != nil:
+		return a.refuse(p, noOrdinal)
+	}
 	set, err := staticip.Assign(p, w, a.options)
 	if err != nil {
 		return a.refuse(p, err)
@@ -121,6 +158,23 @@ func (a *addresses) assign(ctx context.Context, req *admissionv1.AdmissionReques
 	}
 	maps.Copy(pod.Annotations, set)
 	return nil
+}
+
+// asked reports whether a pool is written in any of these annotations, right or wrong.
+func (a *addresses) asked(annotations ...map[string]string) bool {
+	return slices.ContainsFunc(annotations, func(set map[string]string) bool {
+		_, ok := set[a.options.PoolKey()]
+		return ok
+	})
+}
+
+func controllerOf(p staticip.Pod) staticip.Owner {
+	for _, o := range p.Owners {
+		if o.Controller {
+			return o
+		}
+	}
+	return staticip.Owner{}
 }
 
 // podUpdate keeps the address of a Pod from being edited.

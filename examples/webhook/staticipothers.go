@@ -49,17 +49,28 @@ type workload[T any] interface {
 func other[T any, P workload[T]](a *addresses, gvk schema.GroupVersionKind, inside func(P) templates) admission.Registration {
 	check := func(namespace, name string, obj P) staticip.Problems {
 		owner := staticip.Owner{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Name: name}
-		return staticip.CheckOther(namespace, owner, a.options, append(templates{obj.GetAnnotations()}, inside(obj)...)...)
+		all := append(templates{obj.GetAnnotations()}, inside(obj)...)
+		problems := staticip.CheckOther(namespace, owner, a.options, all...)
+		// A Deployment copies its annotations to its ReplicaSets. That of one from before this webhook must not stop its
+		// rollout, unless the Pods have it and would be refused.
+		if metav1.GetControllerOf(obj) != nil && staticip.CheckOther(namespace, owner, a.options, inside(obj)...) == nil {
+			warnings(problems)
+		}
+		return problems
 	}
 	return admission.For[T, P](gvk).Namespaced().Validate(staticIPRule,
 		func(_ context.Context, req *admissionv1.AdmissionRequest, obj, old *T) []admission.Finding {
 			problems := check(req.Namespace, P(obj).GetName(), obj)
 			if old != nil && check(req.Namespace, P(old).GetName(), old).Err() != nil {
-				for i := range problems {
-					problems[i].Severity = staticip.SeverityWarning
-				}
+				warnings(problems)
 			}
 			object := gvk.Kind + " " + req.Namespace + "/" + P(obj).GetName()
 			return findingsOf(problems, object, fieldsOf(P(obj).GetAnnotations()))
 		})
+}
+
+func warnings(problems staticip.Problems) {
+	for i := range problems {
+		problems[i].Severity = staticip.SeverityWarning
+	}
 }

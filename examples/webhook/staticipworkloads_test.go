@@ -58,6 +58,38 @@ func TestUnreadableAdvancedStatefulSet(t *testing.T) {
 	require.Contains(t, text, "not a StatefulSet: json: ")
 	allowed, text, _ = newFixed(t).said(t, request(t, kruise, wrong))
 	require.True(t, allowed, text)
+	allowed, text, _ = newFixed(t).said(t, request(t, wrong, wrong))
+	require.True(t, allowed, "it may be on its way out")
+	require.Contains(t, text, "not a StatefulSet: json: ")
+	allowed, text, _ = newFixed(t).said(t, request(t, but(wrong, "staticip.kubewright.io", "example.com"), ""))
+	require.True(t, allowed, "it asks for nothing")
+	require.Empty(t, text)
+}
+
+// TestReserveOrdinals are read as OpenKruise reads them.
+func TestReserveOrdinals(t *testing.T) {
+	with := func(list string) string {
+		return but(strings.Replace(redis, "apps/v1", "apps.kruise.io/v1beta1", 1), "replicas: 3", "replicas: 2, reserveOrdinals: "+list)
+	}
+	for list, want := range map[string]string{
+		`[1]`:        "",
+		`["1-1"]`:    "",
+		`[1, "0-0"]`: "ordinal 3: no address",
+		`["0-1"]`:    "ordinal 3: no address",
+		`["1"]`:      `spec.reserveOrdinals: "1" is no range`,
+		`[0, "1"]`:   "no ordinal is reserved",
+		`["5-3"]`:    `"5-3" is no range`,
+		`["x"]`:      `"x" is no range`,
+	} {
+		t.Run(list, func(t *testing.T) {
+			allowed, text, _ := newFixed(t).said(t, request(t, with(list), ""))
+			require.Equal(t, !strings.HasPrefix(want, "ordinal"), allowed, text)
+			require.Contains(t, text, want)
+			allowed, text, _ = newFixed(t).said(t, request(t, but(with(list), "staticip.kubewright.io", "example.com"), ""))
+			require.True(t, allowed, "it asks for nothing")
+			require.Empty(t, text)
+		})
+	}
 }
 
 // TestOthersAreRefused is every workload without ordinals, with the annotation where people write it.
@@ -92,6 +124,21 @@ func TestOthersAreRefused(t *testing.T) {
 			require.Empty(t, text)
 		})
 	}
+}
+
+// TestOldDeploymentsRollOut: the Deployment controller copies annotations to ReplicaSets, but not to Pods.
+func TestOldDeploymentsRollOut(t *testing.T) {
+	const owner = `metadata: {ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: u, controller: true}], `
+	replicaSet := withPool(`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: web-1}, spec: {}}`)
+	allowed, text, _ := newFixed(t).said(t, request(t, but(replicaSet, "metadata: {", owner), ""))
+	require.True(t, allowed, text)
+	require.Contains(t, text, "is a ReplicaSet")
+	allowed, _, _ = newFixed(t).said(t, request(t, replicaSet, ""))
+	require.False(t, allowed, "nobody's")
+	inTemplate := but(withPool(`{apiVersion: apps/v1, kind: ReplicaSet, spec: {template: {metadata: {}}}}`), "kind: ReplicaSet, ", "kind: ReplicaSet, metaData: {name: web-1}, ")
+	inTemplate = but(inTemplate, "metaData: {", owner)
+	allowed, _, _ = newFixed(t).said(t, request(t, inTemplate, ""))
+	require.False(t, allowed, "its Pods would be refused")
 }
 
 // TestReviewOfFixedAddresses judges without a cluster: the input is all there is.

@@ -36,13 +36,13 @@ type statefulSet struct {
 	}
 }
 
-// workloadFrom reads the JSON of a StatefulSet.
-func workloadFrom(raw []byte) (staticip.Workload, error) {
+// workloadFrom reads the JSON of a StatefulSet. doubt is not nil if its controller ignores some of what was meant.
+func workloadFrom(raw []byte) (w staticip.Workload, doubt, err error) {
 	var s statefulSet
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return staticip.Workload{}, fmt.Errorf("not a StatefulSet: %w", err)
+		return staticip.Workload{}, nil, fmt.Errorf("not a StatefulSet: %w", err)
 	}
-	w := staticip.Workload{
+	w = staticip.Workload{
 		Namespace:   s.Namespace,
 		Name:        s.Name,
 		UID:         string(s.UID),
@@ -56,36 +56,44 @@ func workloadFrom(raw []byte) (staticip.Workload, error) {
 	if s.Spec.Replicas != nil {
 		w.Replicas = *s.Spec.Replicas
 	}
-	for _, r := range s.Spec.ReserveOrdinals {
-		span, err := parseSpan(r.String())
-		if err != nil {
-			return staticip.Workload{}, fmt.Errorf("spec.reserveOrdinals: %w", err)
+	w.Skipped, doubt = reserved(s.Spec.ReserveOrdinals)
+	return w, doubt, nil
+}
+
+// reserved reads reserveOrdinals as OpenKruise does: a string is a range, also of one ordinal, and one string that is
+// none voids the list.
+func reserved(list []intstr.IntOrString) (spans []staticip.Span, doubt error) {
+	for _, r := range list {
+		if r.Type == intstr.Int {
+			spans = append(spans, staticip.Span{First: r.IntVal, Last: r.IntVal})
+			continue
 		}
-		w.Skipped = append(w.Skipped, span)
+		span, err := parseSpan(r.StrVal)
+		if err != nil {
+			return nil, fmt.Errorf("spec.reserveOrdinals: %w; no ordinal is reserved", err)
+		}
+		spans = append(spans, span)
 	}
-	return w, nil
+	return spans, nil
 }
 
 // workloadFromObject is the same of an object of any kind.
-func workloadFromObject(namespace string, o *unstructured.Unstructured) (staticip.Workload, error) {
+func workloadFromObject(namespace string, o *unstructured.Unstructured) (w staticip.Workload, doubt, err error) {
 	raw, err := o.MarshalJSON()
 	if err != nil {
-		return staticip.Workload{}, err
+		return staticip.Workload{}, nil, err
 	}
-	w, err := workloadFrom(raw)
+	w, doubt, err = workloadFrom(raw)
 	w.Namespace = namespace
-	return w, err
+	return w, doubt, err
 }
 
 func parseSpan(text string) (staticip.Span, error) {
-	first, last, ok := strings.Cut(text, "-")
-	if !ok {
-		last = first
-	}
+	first, last, _ := strings.Cut(text, "-")
 	a, err := strconv.ParseInt(first, 10, 32)
 	b, err2 := strconv.ParseInt(last, 10, 32)
 	if err != nil || err2 != nil || b < a {
-		return staticip.Span{}, fmt.Errorf("%q is neither an ordinal nor a range such as 3-5", text)
+		return staticip.Span{}, fmt.Errorf("%q is no range such as \"3-5\" (an ordinal alone is a number: 3, or \"3-3\")", text)
 	}
 	return staticip.Span{First: int32(a), Last: int32(b)}, nil //nolint:gosec // parsed as 32 bits
 }
