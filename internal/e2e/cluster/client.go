@@ -42,6 +42,9 @@ func (c *Client) RESTConfig() (*rest.Config, error) {
 	return config, nil
 }
 
+// KubectlPath is the kubectl of the cluster's version.
+func (c *Client) KubectlPath() string { return c.kubectl }
+
 // As returns a client for another user, known by a client certificate. The name and the groups mean
 // what RBAC says about them: nothing, unless they are built in or a test binds a role to them.
 func (c *Cluster) As(t testing.TB, user string, groups ...string) *Client {
