@@ -1,12 +1,19 @@
 package staticip
 
+import (
+	"net/netip"
+	"strings"
+)
+
 // Assign returns the annotations to set on a Pod so that its CNI gives it the address of its ordinal: nil when the
 // workload asks for no pool, or when the Pod carries them already. So a second call with the result applied changes
 // nothing.
 //
 // w must be the StatefulSet that controls the Pod, read live: a cached one may have an older pool, and so another
 // address. It is compared with the Pod's owner reference by UID. The pool that counts is that of w as it is now, also
-// when the Pod's own copy of the annotation is from an older revision of the template.
+// when the Pod's own copy of the annotation is from an older revision of the template. Where w has no pool any more,
+// that copy counts: while the pool is rolled out of the template, the controller still makes Pods of the old revision,
+// and waits for them, so to refuse them would stop the rollout for good. "none" in place of the pool of w is for all.
 //
 // The error, of type [Problems], says why the Pod can have no fixed address; then it must not be created, because it
 // would get a random one.
@@ -14,6 +21,12 @@ func Assign(pod Pod, w Workload, opts Options) (map[string]string, error) {
 	s, problems := read(w, opts)
 	if err := problems.on(w.String(), "").Err(); err != nil {
 		return nil, err
+	}
+	if !s.asked && !s.released {
+		k := opts.keys()
+		if s.placement, problems = k.parse(k.section(pod.Annotations)); problems.Err() != nil {
+			return nil, problems.on(pod.String(), k.pool).Err()
+		}
 	}
 	if s.pool.IsZero() {
 		return nil, nil
@@ -39,6 +52,25 @@ func Assign(pod Pod, w Workload, opts Options) (map[string]string, error) {
 		return nil, p.err(pod.String())
 	}
 	return annotations, nil
+}
+
+// Requested returns the addresses that the annotations of a Pod ask its CNI for, in the order in which they stand there.
+// They are as good as in use ([Network.InUse]): a Pod that still waits for a node gets them when it has one. Spiderpool
+// and Cilium are asked for pools, not for addresses, so for them there are none.
+func Requested(pod Pod, opts Options) []netip.Addr {
+	var out []netip.Addr
+	for _, c := range opts.renderer().claims(pod.Namespace, pod.Annotations) {
+		if !c.exact {
+			continue
+		}
+		for word := range strings.FieldsFuncSeq(c.value, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF.:/", r) }) {
+			text, _, _ := strings.Cut(word, "/")
+			if a, err := netip.ParseAddr(text); err == nil {
+				out = append(out, a.Unmap())
+			}
+		}
+	}
+	return out
 }
 
 func hostNetwork(what string) *Problem {

@@ -183,8 +183,8 @@ func ExamplePlan() {
 	// shop/redis-2	10.0.0.12
 	// StatefulSet shop/cache has room for 7 more
 	// StatefulSet shop/redis has room for 3 more
-	// error Conflict StatefulSet shop/cache: 10.0.0.12 (ordinal 0) is also that of StatefulSet shop/redis ordinal 2; give one of them other addresses
-	// warning Conflict StatefulSet shop/cache: 10.0.0.13 (first of ordinals 1-3) is also that of StatefulSet shop/redis ordinal 3, though not all have a Pod yet; give one of them other addresses
+	// error Conflict StatefulSet shop/cache: staticip.kubewright.io/pool: "10.0.0.12-10.0.0.20": 10.0.0.12 (ordinal 0) is also that of StatefulSet shop/redis ordinal 2, of the pool "10.0.0.10-10.0.0.15"; give one of them other addresses
+	// warning Conflict StatefulSet shop/cache: staticip.kubewright.io/pool: "10.0.0.12-10.0.0.20": 10.0.0.13 (first of ordinals 1-3) is also that of StatefulSet shop/redis ordinal 3, of the pool "10.0.0.10-10.0.0.15", though not all have a Pod yet; give one of them other addresses
 }
 
 func ExampleReport_Reservations() {

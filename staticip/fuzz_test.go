@@ -3,6 +3,7 @@ package staticip
 import (
 	"encoding/json"
 	"math"
+	"net/netip"
 	"os"
 	"reflect"
 	"testing"
@@ -98,7 +99,13 @@ func FuzzWorkload(f *testing.F) {
 		pod := redisPod(0)
 		pod.Name = name
 		_, _ = Assign(pod, w, opts)
-		problems := CheckUpdate(w, other, Network{DualStack: true}, opts)
+		n := Network{DualStack: true, InUse: map[netip.Addr]string{}}
+		for _, a := range Requested(Pod{Annotations: map[string]string{calicoKey: pool}}, opts) {
+			n.InUse[a] = "shop/" + name
+		}
+		other.Parallel = skip%2 == 0
+		problems := CheckUpdate(w, other, n, opts)
+		problems = append(problems, CheckUpdate(other, w, n, opts)...)
 		problems = append(problems, CheckScale(w, math.MaxInt32, Network{StrictAffinity: true}, opts)...)
 		_ = problems.Error()
 		report := Plan([]Workload{w, other, w}, Network{}, opts)
