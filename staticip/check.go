@@ -22,9 +22,8 @@ func CheckCreate(w Workload, n Network, opts Options) Problems {
 // CheckUpdate judges the change of a StatefulSet: what [CheckCreate] says of the new one, and what the change does to
 // running Pods ([CodeMoves], [CodeShrink], [CodeRolloutDeadlock], [CodeGains]).
 //
-// n.InUse should have the addresses of the StatefulSet's own Pods whenever the update changes which ordinal owns which
-// address or adds ordinals: the Pods may still have addresses of a pool from before the old object. An address that
-// another Pod has is then refused ([CodeConflict]), and an ordinal whose Pod has its new address already does not move,
+// n.InUse should have the addresses of the StatefulSet's own Pods where [NeedsInUse] says so: they may still be those of
+// a pool from before the old object. An address that another Pod has is then refused ([CodeConflict]), and an ordinal whose Pod has its new address already does not move,
 // so that a pool can always be set to what the Pods have.
 //
 // To remove a pool while ordinals that own an address have Pods is refused: months later they would get random

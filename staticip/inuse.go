@@ -5,6 +5,15 @@ import (
 	"strings"
 )
 
+// NeedsInUse reports whether [CheckUpdate] wants to know what the workload's own Pods have, in [Network.InUse]: an ordinal
+// gets an address that it did not own, or a Pod. For other updates nobody has to list Pods. For a creation, old is the
+// zero Workload: a StatefulSet adopts the Pods that one of its name has left behind.
+func NeedsInUse(old, updated Workload, opts Options) bool {
+	before, _ := read(old, opts)
+	after, _ := read(updated, opts)
+	return !after.pool.IsZero() && (!before.equal(after.placement) || subtract(after.active, before.active) != nil)
+}
+
 // held reports addresses that other Pods have now: the first one, and how many more.
 func (x *index) held(f int, s *set, pieces []piece) (problems Problems) {
 	var found [2]struct { // without and with Pods
