@@ -46,7 +46,7 @@ func removal(old, updated *set, live []Span) Problems {
 	}
 	p := warn(CodeShrink, "the pool is given up: %s keep their address until they restart, then get a random one", ordinals(owners))
 	if !updated.released {
-		p = refuse(CodeShrink, "the pool is removed, but %s have Pods, which would get a random address when they restart; restore it, scale to 0 first, or write %q in its place to give the addresses up",
+		p = refuse(CodeShrink, "the pool is removed, but there are Pods of %s, which would get a random address when they restart; restore it, scale to 0 first, or write %q in its place to give the addresses up",
 			ordinals(owners), noPool)
 	}
 	return Problems{*p.about(owners, netip.Addr{})}

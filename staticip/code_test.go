@@ -203,7 +203,7 @@ func reaches() []reach {
 		{CodeRolloutDeadlock, SeverityError, "ordinal 1 would wait for 10.0.0.10 that ordinal 0 still holds", update("10.0.0.9-10.0.0.12", nothing)},
 		{CodeRolloutDeadlock, SeverityWarning, "delete the Pods from low ordinals", update("10.0.0.9-10.0.0.12", func(w *Workload) { w.OnDelete = true })},
 		{CodeShrink, SeverityError, "ordinal 2 would lose addresses", update("10.0.0.10-10.0.0.11", nothing)},
-		{CodeShrink, SeverityError, `the pool is removed, but ordinals 0-2 have Pods, which would get a random address when they restart; restore it, scale to 0 first, or write "none"`, update("", func(w *Workload) { w.Annotations = nil })},
+		{CodeShrink, SeverityError, `the pool is removed, but there are Pods of ordinals 0-2, which would get a random address when they restart; restore it, scale to 0 first, or write "none"`, update("", func(w *Workload) { w.Annotations = nil })},
 		{CodeShrink, SeverityWarning, "the pool is given up: ordinals 0-2 keep their address until they restart", update("none", nothing)},
 		{CodeGains, SeverityWarning, "ordinals 0-2 will have a further address", update("10.0.0.10-10.0.0.12,fd00::1-fd00::3", nothing)},
 		{CodeGains, SeverityWarning, "when they are recreated", func() error {
