@@ -1,10 +1,5 @@
 package staticip
 
-import (
-	"net/netip"
-	"strings"
-)
-
 // Assign returns the annotations to set on a Pod so that its CNI gives it the address of its ordinal: nil when the
 // workload asks for no pool, or when the Pod carries them already. So a second call with the result applied changes
 // nothing.
@@ -52,25 +47,6 @@ func Assign(pod Pod, w Workload, opts Options) (map[string]string, error) {
 		return nil, p.err(pod.String())
 	}
 	return annotations, nil
-}
-
-// Requested returns the addresses that the annotations of a Pod ask its CNI for, in the order in which they stand there.
-// They are as good as in use ([Network.InUse]): a Pod that still waits for a node gets them when it has one. Spiderpool
-// and Cilium are asked for pools, not for addresses, so for them there are none.
-func Requested(pod Pod, opts Options) []netip.Addr {
-	var out []netip.Addr
-	for _, c := range opts.renderer().claims(pod.Namespace, pod.Annotations) {
-		if !c.exact {
-			continue
-		}
-		for word := range strings.FieldsFuncSeq(c.value, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF.:/", r) }) {
-			text, _, _ := strings.Cut(word, "/")
-			if a, err := netip.ParseAddr(text); err == nil {
-				out = append(out, a.Unmap())
-			}
-		}
-	}
-	return out
 }
 
 func hostNetwork(what string) *Problem {

@@ -180,6 +180,15 @@ func TestRequested(t *testing.T) {
 	})
 }
 
+func TestPrimaryNetwork(t *testing.T) {
+	for _, r := range []Renderer{nil, Calico{}, KubeOVN{}, KubeOVN{Provider: "ovn"}, Multus{Network: "net"}, Template{"a": "$(v4)"}} {
+		require.True(t, Options{Renderer: r}.PrimaryNetwork(), "%#v", r)
+	}
+	for _, r := range []Renderer{KubeOVN{Provider: "net.shop.ovn"}, Multus{Network: "net", Attachment: true}} {
+		require.False(t, Options{Renderer: r}.PrimaryNetwork(), "%#v", r)
+	}
+}
+
 func TestAssignComparesTheOwner(t *testing.T) {
 	for name, edit := range map[string]func(w *Workload){
 		"uid":       func(w *Workload) { w.UID = "b2" },

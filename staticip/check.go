@@ -8,8 +8,8 @@ import (
 )
 
 // CheckCreate judges a new StatefulSet: its annotations, whether every replica has an address, whether that can be
-// written beside what the template says to the CNI, and whether the addresses fit the network. A workload without a pool is only told when its template fixes one address for several
-// replicas.
+// written beside what the template says to the CNI, and whether the addresses fit the network. A workload without a pool
+// is only told when its template fixes one address for several replicas.
 //
 // Problems of severity warning are for the user to see; [Problems.Err] has the others, or nil to admit the request.
 // Conflicts with other workloads need all of them: see [Plan].
@@ -23,8 +23,8 @@ func CheckCreate(w Workload, n Network, opts Options) Problems {
 // running Pods ([CodeMoves], [CodeShrink], [CodeRolloutDeadlock], [CodeGains]).
 //
 // n.InUse should have the addresses of the StatefulSet's own Pods where [NeedsInUse] says so: they may still be those of
-// a pool from before the old object. An address that another Pod has is then refused ([CodeConflict]), and an ordinal whose Pod has its new address already does not move,
-// so that a pool can always be set to what the Pods have.
+// a pool from before the old object. An address that another Pod has is then refused ([CodeConflict]), and an ordinal
+// whose Pod has its new address already does not move, so that a pool can always be set to what the Pods have.
 //
 // To remove a pool while ordinals that own an address have Pods is refused: months later they would get random
 // addresses, one by one. Who means it writes "none" in place of the pool, which is only warned of.

@@ -2,8 +2,35 @@ package staticip
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
+
+// PrimaryNetwork reports whether the addresses of pools are those that a Pod shows in status.podIPs, and not those of an
+// additional interface, which may be of another network with the same numbers.
+func (o Options) PrimaryNetwork() bool {
+	r, ok := o.renderer().(networkRenderer)
+	return !ok || !r.additional()
+}
+
+// Requested returns the addresses that the annotations of a Pod ask its CNI for, in the order in which they stand there.
+// They are as good as in use ([Network.InUse]): a Pod that still waits for a node gets them when it has one. Spiderpool
+// and Cilium are asked for pools, not for addresses, so for them there are none.
+func Requested(pod Pod, opts Options) []netip.Addr {
+	var out []netip.Addr
+	for _, c := range opts.renderer().claims(pod.Namespace, pod.Annotations) {
+		if !c.exact {
+			continue
+		}
+		for word := range strings.FieldsFuncSeq(c.value, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF.:/", r) }) {
+			text, _, _ := strings.Cut(word, "/")
+			if a, err := netip.ParseAddr(text); err == nil {
+				out = append(out, a.Unmap())
+			}
+		}
+	}
+	return out
+}
 
 // NeedsInUse reports whether [CheckUpdate] wants to know what the workload's own Pods have, in [Network.InUse]: an ordinal
 // gets an address that it did not own, or a Pod. For other updates nobody has to list Pods. For a creation, old is the
@@ -58,11 +85,9 @@ func (s *set) yields(holder, wants int32) bool {
 
 // ordinalOf returns the ordinal of a Pod of this workload, given as "namespace/name".
 func (s *set) ordinalOf(pod string) (int32, bool) {
-	suffix, ours := strings.CutPrefix(pod, s.Namespace+"/")
-	if suffix, ours = strings.CutPrefix(suffix, s.Name+"-"); !ours {
-		return 0, false
-	}
-	return parseOrdinal(suffix)
+	suffix, ours := strings.CutPrefix(pod, s.Namespace+"/"+s.Name+"-")
+	ordinal, ok := parseOrdinal(suffix)
+	return ordinal, ours && ok
 }
 
 // home returns the ordinals, by family, whose Pods have their address.

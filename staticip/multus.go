@@ -169,6 +169,8 @@ func (m Multus) claims(namespace string, have map[string]string) []claim {
 	return []claim{{m.key(), strings.Join(all, ";"), true}}
 }
 
+func (m Multus) additional() bool { return m.Attachment }
+
 func (m Multus) validate() *Problem {
 	if m.Network == "" {
 		return refuse(CodeBadOptions, "Multus needs the name of a NetworkAttachmentDefinition in Network")

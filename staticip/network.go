@@ -18,7 +18,8 @@ type Network struct {
 	Blocks []Block
 	// Reserved are addresses that are not for Pods: gateways, nodes, the Service CIDR.
 	Reserved []Block
-	// InUse says which Pod has an address now, or asks for it ([Requested]), as "namespace/name".
+	// InUse says which Pod has an address now ([Options.PrimaryNetwork]), or asks for it ([Requested]), as
+	// "namespace/name".
 	InUse map[netip.Addr]string
 	// DualStack says that the CNI gives Pods an address of each family when it is not asked for one.
 	DualStack bool

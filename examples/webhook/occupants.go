@@ -24,7 +24,7 @@ func (o *occupants) add(namespace string, pod *corev1.Pod, opts staticip.Options
 	}
 	name := namespace + "/" + pod.Name
 	for _, ip := range append([]corev1.PodIP{{IP: pod.Status.PodIP}}, pod.Status.PodIPs...) {
-		if addr, err := netip.ParseAddr(ip.IP); err == nil {
+		if addr, err := netip.ParseAddr(ip.IP); err == nil && opts.PrimaryNetwork() {
 			noteFirst(o.has, addr, name)
 		}
 	}

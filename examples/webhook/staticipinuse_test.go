@@ -3,13 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	k8stesting "k8s.io/client-go/testing"
+
+	"github.com/kubewright/kubewright/staticip"
 )
 
 // held is a Pod of redis, with an address or, where there is none, asking for one.
@@ -101,6 +105,17 @@ func TestSelectorThatCannotBeRead(t *testing.T) {
 	allowed, text, _ = f.said(t, request(t, but(set, "10.0.0.10-", "10.0.0.9-"), ""))
 	require.False(t, allowed)
 	require.Contains(t, text, "10.0.0.11 (ordinal 2) is in use by Pod shop/redis-1")
+}
+
+// TestAttachmentsHaveOtherNumbers: the addresses of a Pod's first interface say nothing about those of another network.
+func TestAttachmentsHaveOtherNumbers(t *testing.T) {
+	const key = "k8s.v1.cni.cncf.io/networks"
+	opts := staticip.Options{Renderer: staticip.Multus{Network: "storage", Attachment: true}}
+	var found occupants
+	pod := &corev1.Pod{Status: corev1.PodStatus{PodIPs: []corev1.PodIP{{IP: "10.0.0.1"}}}}
+	pod.Name, pod.Annotations = "redis-0", map[string]string{key: `[{"name":"storage","ips":["10.0.0.10/24"]}]`}
+	found.add("shop", pod, opts)
+	require.Equal(t, map[netip.Addr]string{netip.MustParseAddr("10.0.0.10"): "shop/redis-0"}, found.inUse())
 }
 
 // TestParallelSets wait less.
