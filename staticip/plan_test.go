@@ -259,6 +259,19 @@ func TestPlanOfCopies(t *testing.T) {
 	require.Less(t, len(report.Problems), 400, "the report grows with the workloads, not with their pairs")
 }
 
+// TestConflictSaysBothPools wherever they stand.
+func TestConflictSaysBothPools(t *testing.T) {
+	a, b := redis(1, "10.0.0.10"), redis(1, "")
+	b.Name, b.Annotations, b.Template = "cache", nil, map[string]string{Options{}.PoolKey(): "10.0.0.10, 10.0.0.20"}
+	for _, sets := range [][]Workload{{a, b}, {b, a}} {
+		p := Plan(sets, Network{}, Options{}).Problems[0]
+		require.Equal(t, Options{}.PoolKey(), p.Key)
+		require.Equal(t, "10.0.0.10, 10.0.0.20", p.Value)
+		require.Equal(t, "StatefulSet shop/redis", p.Other)
+		require.Contains(t, p.Message, `ordinal 0, of the pool "10.0.0.10"; give`)
+	}
+}
+
 func TestPlanOfHugePools(t *testing.T) {
 	a, b := redis(3, "fd00::/64"), redis(3, "fd00:0:0:0:8000::/65")
 	b.Name = "other"

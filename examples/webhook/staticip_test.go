@@ -276,5 +276,8 @@ func TestStaticIPManifests(t *testing.T) {
 	for _, group := range []string{"apps", "apps.kruise.io"} {
 		require.Equal(t, "UPDATE ", sent[schema.GroupResource{Group: group, Resource: "statefulsets/scale"}])
 	}
+	for _, resource := range []string{"clonesets", "daemonsets", "broadcastjobs"} {
+		require.Equal(t, "CREATE UPDATE ", sent[schema.GroupResource{Group: "apps.kruise.io", Resource: resource}])
+	}
 	require.Len(t, m.Mutating.Webhooks[0].Rules, 1)
 }

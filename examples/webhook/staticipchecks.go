@@ -46,10 +46,13 @@ func (a *addresses) registrations() []admission.Registration {
 	return append(out, a.others()...)
 }
 
-// set judges a StatefulSet.
+// set judges a StatefulSet. One that is being deleted makes no Pods any more, and nothing must keep it.
 func (a *addresses) set(ctx context.Context, req *admissionv1.AdmissionRequest, obj, old *appsv1.StatefulSet) []admission.Finding {
 	view := viewOf(req.Namespace, obj)
-	if old == nil {
+	switch {
+	case obj.DeletionTimestamp != nil:
+		return nil
+	case old == nil:
 		return a.judge(ctx, nil, view)
 	}
 	before := viewOf(req.Namespace, old)
@@ -59,7 +62,10 @@ func (a *addresses) set(ctx context.Context, req *admissionv1.AdmissionRequest, 
 // otherSet judges a set of ownerKinds.
 func (a *addresses) otherSet(ctx context.Context, req *admissionv1.AdmissionRequest, obj, old *unstructured.Unstructured) []admission.Finding {
 	view, err := viewOfAny(req.Namespace, obj)
-	if err != nil {
+	switch {
+	case obj.GetDeletionTimestamp() != nil:
+		return nil
+	case err != nil:
 		return a.unreadable(err, obj, old)
 	}
 	var findings []admission.Finding

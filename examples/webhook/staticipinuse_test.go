@@ -47,6 +47,7 @@ func TestPoolsInTwoSteps(t *testing.T) {
 		"a Pod on its way out":         {[]string{but(pods[1], "namespace: shop", "namespace: shop, deletionTimestamp: '2026-01-01T00:00:00Z'")}, pool("none"), pool("10.0.0.11-10.0.0.13"), "", true},
 		"orphans of other names":       {[]string{but(pods[1], "uid: uid-1, controller: true", "uid: uid-1", "name: redis-1,", "name: redis-exporter,")}, "", pool("10.0.0.11-10.0.0.13"), "", true},
 		"removed":                      {pods, redis, but(redis, "staticip.kubewright.io", "example.com"), "the pool is removed, but there are Pods of ordinals 0-2", false},
+		"removed while it is deleted":  {pods, redis, but(redis, "staticip.kubewright.io", "example.com", "name: redis,", "name: redis, deletionTimestamp: '2026-01-01T00:00:00Z',"), "", false},
 		"given up":                     {pods, redis, pool("none"), "", false},
 		"another label":                {pods, redis, but(redis, "name: redis,", "name: redis, labels: {a: b},"), "", false},
 		"scaled down":                  {pods, redis, but(redis, "replicas: 3", "replicas: 2"), "", false},
