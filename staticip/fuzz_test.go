@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,6 +62,9 @@ func FuzzMultus(f *testing.F) {
 	f.Fuzz(func(t *testing.T, existing string) {
 		m := Multus{Network: "net", Attachment: true}
 		have := map[string]string{m.key(): existing}
+		if split, err := splitNetworks(existing); err == nil {
+			requireSameAsDecoder(t, existing, split)
+		}
 		got, p := m.render(target1(), have)
 		if p != nil || got == nil {
 			return
@@ -81,6 +85,39 @@ func FuzzMultus(f *testing.F) {
 		require.Nil(t, p)
 		require.Nil(t, again)
 	})
+}
+
+// requireSameAsDecoder compares what is read without decoding with what package json reads.
+func requireSameAsDecoder(t *testing.T, text string, got []json.RawMessage) {
+	t.Helper()
+	var want []json.RawMessage
+	if json.Unmarshal([]byte(text), &want) != nil {
+		return // the comma form
+	}
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.Equal(t, string(want[i]), string(got[i]))
+		var decoded attachment
+		wantErr := json.Unmarshal(want[i], &decoded)
+		read, err := readAttachment(got[i])
+		require.Equal(t, wantErr == nil, err == nil, "%s", got[i])
+		if err == nil {
+			require.Equal(t, decoded, read, "%s", got[i])
+		}
+		if want[i][0] != '{' {
+			continue
+		}
+		var members, replaced map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(want[i], &members))
+		require.NoError(t, json.Unmarshal(withIPs(got[i], []string{"10.0.0.1"}), &replaced))
+		for name := range members {
+			if strings.EqualFold(name, "ips") {
+				delete(members, name)
+			}
+		}
+		members["ips"] = json.RawMessage(`["10.0.0.1"]`)
+		require.Equal(t, members, replaced, "%s", got[i])
+	}
 }
 
 // FuzzWorkload gives every entry point hostile annotations and numbers: none may panic.
