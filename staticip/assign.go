@@ -6,7 +6,9 @@ package staticip
 //
 // w must be the StatefulSet that controls the Pod, read live: a cached one may have an older pool, and so another
 // address. It is compared with the Pod's owner reference by UID. The pool that counts is that of w as it is now, also
-// when the Pod's own copy of the annotation is from an older revision of the template.
+// when the Pod's own copy of the annotation is from an older revision of the template. Where w has no pool any more,
+// that copy counts: while the pool is rolled out of the template, the controller still makes Pods of the old revision,
+// and waits for them, so to refuse them would stop the rollout for good. "none" in place of the pool of w is for all.
 //
 // The error, of type [Problems], says why the Pod can have no fixed address; then it must not be created, because it
 // would get a random one.
@@ -14,6 +16,12 @@ func Assign(pod Pod, w Workload, opts Options) (map[string]string, error) {
 	s, problems := read(w, opts)
 	if err := problems.on(w.String(), "").Err(); err != nil {
 		return nil, err
+	}
+	if !s.asked && !s.released {
+		k := opts.keys()
+		if s.placement, problems = k.parse(k.section(pod.Annotations)); problems.Err() != nil {
+			return nil, problems.on(pod.String(), k.pool).Err()
+		}
 	}
 	if s.pool.IsZero() {
 		return nil, nil

@@ -1,6 +1,7 @@
 package staticip
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -106,6 +107,88 @@ func TestAssignTakesThePoolOfTheWorkload(t *testing.T) {
 	require.Equal(t, `["10.0.0.11"]`, got[calicoKey])
 }
 
+// TestAssignOfAnOldRevision is a Pod that the controller makes while the pool is rolled out of the template.
+func TestAssignOfAnOldRevision(t *testing.T) {
+	key, first := Options{}.PoolKey(), Options{}.firstKey()
+	gone := redis(3, "")
+	gone.Annotations = nil
+	for _, tc := range []struct {
+		name string
+		pod  map[string]string
+		w    Workload
+		want string
+		code Code
+	}{
+		{"its revision has the pool", map[string]string{key: "10.0.0.10-10.0.0.12"}, gone, `["10.0.0.11"]`, ""},
+		{"from another ordinal on", map[string]string{key: "10.0.0.10-10.0.0.12", first: "1"}, gone, `["10.0.0.10"]`, ""},
+		{"its revision has none", nil, gone, "", ""},
+		{"the addresses are given up", map[string]string{key: "10.0.0.10-10.0.0.12"}, redis(3, "none"), "", ""},
+		{"they were given up", map[string]string{key: "none"}, gone, "", ""},
+		{"its revision is too short", map[string]string{key: "10.0.0.10"}, gone, "", CodeBeyondPool},
+		{"its revision is wrong", map[string]string{key: "10.0.0.256"}, gone, "", CodeBadAddress},
+		{"the pool is wrong", map[string]string{key: "10.0.0.10-10.0.0.12"}, redis(3, "10.0.0.256"), "", CodeBadAddress},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Assign(withAnnotations(redisPod(1), tc.pod), tc.w, Options{})
+			if tc.code != "" {
+				require.ErrorIs(t, err, tc.code)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got[calicoKey])
+		})
+	}
+	_, err := Assign(withAnnotations(redisPod(1), map[string]string{key: "10.0.0.256"}), gone, Options{})
+	require.ErrorContains(t, err, "Pod shop/redis-1: "+key+": item 1")
+	stranger := withAnnotations(redisPod(1), map[string]string{key: "10.0.0.10-10.0.0.12"})
+	stranger.Owners[0].UID = "z9"
+	_, err = Assign(stranger, gone, Options{})
+	require.ErrorIs(t, err, CodeOwnerUID, "it is still proven whose Pod it is")
+}
+
+// TestRequested reads what renderers write, and what people write in their place.
+func TestRequested(t *testing.T) {
+	for name, tc := range map[string]struct {
+		r    Renderer
+		have map[string]string
+		want string
+	}{
+		"nothing":           {Calico{}, nil, "[]"},
+		"Calico":            {Calico{}, map[string]string{calicoKey: `["fd00::B", "10.0.0.11"]`}, "[10.0.0.11 fd00::b]"},
+		"Calico, no list":   {Calico{}, map[string]string{calicoKey: `10.0.0.11`}, "[10.0.0.11]"},
+		"Kube-OVN":          {KubeOVN{}, map[string]string{"ovn.kubernetes.io/ip_address": "10.0.0.11,fd00::b", "ovn.kubernetes.io/ip_pool": "10.0.0.99"}, "[10.0.0.11 fd00::b]"},
+		"Antrea":            {Antrea{}, map[string]string{antreaKey: "10.0.0.11"}, "[10.0.0.11]"},
+		"Multus":            {Multus{Network: "net"}, map[string]string{"v1.multus-cni.io/default-network": `[{"name":"net","ips":["10.0.0.11/24","fd00::b/64"]}]`}, "[10.0.0.11 fd00::b]"},
+		"another network":   {Multus{Network: "net"}, map[string]string{"v1.multus-cni.io/default-network": `[{"name":"other","ips":["10.0.0.11/24"]}]`}, "[]"},
+		"Spiderpool":        {Spiderpool{}, map[string]string{spiderpoolKey: `{"ipv4":["10.0.0.11"]}`}, "[]"},
+		"Template":          {Template{"a": "ip=$(v4cidr);gw=x"}, map[string]string{"a": "ip=10.0.0.11/24;gw=x"}, "[10.0.0.11]"},
+		"Template's others": {Template{"a": "$(v4)"}, map[string]string{"b": "10.0.0.11"}, "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, tc.want, fmt.Sprint(Requested(Pod{Namespace: "shop", Annotations: tc.have}, Options{Renderer: tc.r})))
+		})
+	}
+	eachModel(t, 50, func(t *testing.T, _ *rand.Rand, m modelPool) {
+		for _, r := range []Renderer{Calico{}, KubeOVN{}, Antrea{}, Multus{Network: "net", Attachment: true}, Template{"a": "$(cidrs)"}} {
+			w := m.workload("redis", 1)
+			w.UID = "a1"
+			got, err := Assign(redisPod(0), w, Options{Renderer: r})
+			if err == nil {
+				require.Equal(t, addrs(m.at(0)), Requested(withAnnotations(redisPod(0), got), Options{Renderer: r}))
+			}
+		}
+	})
+}
+
+func TestPrimaryNetwork(t *testing.T) {
+	for _, r := range []Renderer{nil, Calico{}, KubeOVN{}, KubeOVN{Provider: "ovn"}, Multus{Network: "net"}, Template{"a": "$(v4)"}} {
+		require.True(t, Options{Renderer: r}.PrimaryNetwork(), "%#v", r)
+	}
+	for _, r := range []Renderer{KubeOVN{Provider: "net.shop.ovn"}, Multus{Network: "net", Attachment: true}} {
+		require.False(t, Options{Renderer: r}.PrimaryNetwork(), "%#v", r)
+	}
+}
+
 func TestAssignComparesTheOwner(t *testing.T) {
 	for name, edit := range map[string]func(w *Workload){
 		"uid":       func(w *Workload) { w.UID = "b2" },
@@ -144,6 +227,7 @@ func TestCheckPodUpdateOfWhatBelongsToTheAddress(t *testing.T) {
 	antrea := func(pool string) map[string]string {
 		return map[string]string{antreaKey: "10.0.0.11", antreaPoolsKey: pool}
 	}
+	fixed := Template{"a": "$(ips)", "b": "vlan7"}
 	for _, tc := range []struct {
 		name     string
 		r        Renderer
@@ -156,6 +240,11 @@ func TestCheckPodUpdateOfWhatBelongsToTheAddress(t *testing.T) {
 		{"Kube-OVN, another subnet", KubeOVN{Subnet: "a"}, ovn(map[string]string{subnet: "a"}), ovn(map[string]string{subnet: "b"}), []string{subnet}},
 		{"Kube-OVN, subnet removed", KubeOVN{Subnet: "a"}, ovn(map[string]string{subnet: "a"}), ovn(nil), []string{subnet}},
 		{"Kube-OVN notes the subnet", KubeOVN{}, ovn(nil), ovn(map[string]string{subnet: "a"}), nil},
+		{"Template, another address", fixed, map[string]string{"a": "10.0.0.11", "b": "vlan7"}, map[string]string{"a": "10.0.0.12", "b": "vlan7"}, []string{"a"}},
+		{"Template, another constant", fixed, map[string]string{"a": "10.0.0.11", "b": "vlan7"}, map[string]string{"a": "10.0.0.11", "b": "vlan8"}, []string{"b"}},
+		{"Template, both gone", fixed, map[string]string{"a": "10.0.0.11", "b": "vlan7"}, nil, []string{"a", "b"}},
+		{"Template, constant added", fixed, map[string]string{"a": "10.0.0.11"}, map[string]string{"a": "10.0.0.11", "b": "vlan7"}, nil},
+		{"Template, constant of a Pod without an address", fixed, map[string]string{"b": "vlan7"}, nil, nil},
 		{"Antrea, another pool", Antrea{Pools: []string{"a"}}, antrea("a"), antrea("b"), []string{antreaPoolsKey}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

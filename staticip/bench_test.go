@@ -69,6 +69,33 @@ func BenchmarkAssign(b *testing.B) {
 	}
 }
 
+// BenchmarkAssignMultusMerge adds addresses to one of the networks that a Pod attaches to already.
+func BenchmarkAssignMultusMerge(b *testing.B) {
+	w, pod := redis(6, "10.0.0.10-10.0.0.15/24,fd00::a-fd00::f/64"), redisPod(1)
+	pod.Annotations = map[string]string{"k8s.v1.cni.cncf.io/networks": `[{"name":"storage","interface":"net1"},{"name":"net","interface":"net2","mac":"02:00:00:00:00:01"}]`}
+	b.ReportAllocs()
+	for b.Loop() {
+		if got, err := Assign(pod, w, Options{Renderer: Multus{Network: "net", Attachment: true}}); err != nil || got == nil {
+			b.Fatal(got, err)
+		}
+	}
+}
+
+// BenchmarkCheckUpdate appends to a pool of many segments while its Pods run.
+func BenchmarkCheckUpdate(b *testing.B) {
+	old, updated := redis(100, manySegments(1000)), redis(100, manySegments(1001))
+	n := Network{InUse: map[netip.Addr]string{}}
+	for i := range 100 {
+		n.InUse[netip.AddrFrom4([4]byte{10, 0, byte(i), 1})] = fmt.Sprintf("shop/redis-%d", i)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if problems := CheckUpdate(old, updated, n, Options{}); len(problems) > 0 {
+			b.Fatal(problems)
+		}
+	}
+}
+
 // cluster is n StatefulSets with 10 ordinals each and room for 10 more.
 func cluster(n int) []Workload {
 	sets := make([]Workload, n)

@@ -8,8 +8,8 @@ import (
 )
 
 // CheckCreate judges a new StatefulSet: its annotations, whether every replica has an address, whether that can be
-// written beside what the template says to the CNI, and whether the addresses fit the network. A workload without a pool is only told when its template fixes one address for several
-// replicas.
+// written beside what the template says to the CNI, and whether the addresses fit the network. A workload without a pool
+// is only told when its template fixes one address for several replicas.
 //
 // Problems of severity warning are for the user to see; [Problems.Err] has the others, or nil to admit the request.
 // Conflicts with other workloads need all of them: see [Plan].
@@ -22,13 +22,20 @@ func CheckCreate(w Workload, n Network, opts Options) Problems {
 // CheckUpdate judges the change of a StatefulSet: what [CheckCreate] says of the new one, and what the change does to
 // running Pods ([CodeMoves], [CodeShrink], [CodeRolloutDeadlock], [CodeGains]).
 //
+// n.InUse should have the addresses of the StatefulSet's own Pods where [NeedsInUse] says so: they may still be those of
+// a pool from before the old object. An address that another Pod has is then refused ([CodeConflict]), and an ordinal
+// whose Pod has its new address already does not move, so that a pool can always be set to what the Pods have.
+//
+// To remove a pool while ordinals that own an address have Pods is refused: months later they would get random
+// addresses, one by one. Who means it writes "none" in place of the pool, which is only warned of.
+//
 // Only what the update makes worse is an error. Problems that the old object had too are warnings, so that a
 // StatefulSet that got into trouble can still be scaled down, labeled or deleted.
 func CheckUpdate(old, updated Workload, n Network, opts Options) Problems {
 	x, problems := n.index()
 	before, known := x.judge(old, opts)
 	after, found := x.judge(updated, opts)
-	changes := change(before, after)
+	changes := change(before, after, x.home(after))
 	found = withoutCovered(found, changes)
 	demote(found, known, before, after)
 	problems = append(problems, found...)
@@ -108,18 +115,19 @@ func (s *set) rendered(refused Problems, opts Options) *Problem {
 	return p.about(s.active, netip.Addr{})
 }
 
-// trouble is what makes two problems of one workload comparable before and after an update.
+// trouble is what makes two problems of one workload comparable before and after an update. Where ordinals are named,
+// they are compared in place of the text.
 type trouble struct {
-	code             Code
-	other, key, text string
-	withOrdinals     bool
+	code         Code
+	key, text    string
+	withOrdinals bool
 }
 
 func (p Problem) trouble() trouble {
 	if len(p.Ordinals) > 0 {
-		return trouble{code: p.Code, other: p.Other, key: p.Key, withOrdinals: true}
+		return trouble{code: p.Code, key: p.Key, withOrdinals: true}
 	}
-	return trouble{code: p.Code, other: p.Other, key: p.Key, text: p.Value + p.Message}
+	return trouble{code: p.Code, key: p.Key, text: p.Value + p.Message}
 }
 
 // demote makes warnings of errors that the old object had too: in the same words, or for the same ordinals or more. An

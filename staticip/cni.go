@@ -79,6 +79,8 @@ func (k KubeOVN) claims(_ string, have map[string]string) []claim {
 
 func (k KubeOVN) beside() []string { return []string{k.key("logical_switch")} }
 
+func (k KubeOVN) additional() bool { return k.Provider != "" && k.Provider != "ovn" }
+
 func (k KubeOVN) validate() *Problem {
 	if k.Provider != "" && !isDomain(k.Provider) {
 		return refuse(CodeBadOptions, `Kube-OVN provider %q is not a DNS name; write "ovn" or "<nad>.<namespace>.ovn"`, k.Provider)

@@ -186,7 +186,7 @@ func reaches() []reach {
 		{CodeReserved, SeverityError, "10.0.0.11 (ordinal 1) is reserved: gateway 10.0.0.11/32", createIn(network("", "10.0.0.11/32"), nothing)},
 		{CodeReserved, SeverityWarning, "10.0.0.12 (ordinal 2) is reserved", createIn(network("", "10.0.0.12/32"), func(w *Workload) { w.Replicas = 2 })},
 		{CodeConflict, SeverityError, "in use by Pod other/web-0", createIn(Network{InUse: map[netip.Addr]string{netip.MustParseAddr("10.0.0.11"): "other/web-0"}}, nothing)},
-		{CodeConflict, SeverityError, "StatefulSet shop/cache: 10.0.0.12 (ordinal 0) is also that of StatefulSet shop/redis ordinal 2", func() error {
+		{CodeConflict, SeverityError, `StatefulSet shop/cache: staticip.kubewright.io/pool: "10.0.0.12-10.0.0.14": 10.0.0.12 (ordinal 0) is also that of StatefulSet shop/redis ordinal 2, of the pool "10.0.0.10-10.0.0.12"; give`, func() error {
 			other := redis(1, "10.0.0.12-10.0.0.14")
 			other.Name, other.UID = "cache", "b2"
 			return asError(Plan([]Workload{redis(3, "10.0.0.10-10.0.0.12"), other}, Network{}, Options{}).Problems)
@@ -203,7 +203,8 @@ func reaches() []reach {
 		{CodeRolloutDeadlock, SeverityError, "ordinal 1 would wait for 10.0.0.10 that ordinal 0 still holds", update("10.0.0.9-10.0.0.12", nothing)},
 		{CodeRolloutDeadlock, SeverityWarning, "delete the Pods from low ordinals", update("10.0.0.9-10.0.0.12", func(w *Workload) { w.OnDelete = true })},
 		{CodeShrink, SeverityError, "ordinal 2 would lose addresses", update("10.0.0.10-10.0.0.11", nothing)},
-		{CodeShrink, SeverityWarning, "the pool is removed", update("", func(w *Workload) { w.Annotations = nil })},
+		{CodeShrink, SeverityError, `the pool is removed, but there are Pods of ordinals 0-2, which would get a random address when they restart; restore it, scale to 0 first, or write "none"`, update("", func(w *Workload) { w.Annotations = nil })},
+		{CodeShrink, SeverityWarning, "the pool is given up: ordinals 0-2 keep their address until they restart", update("none", nothing)},
 		{CodeGains, SeverityWarning, "ordinals 0-2 will have a further address", update("10.0.0.10-10.0.0.12,fd00::1-fd00::3", nothing)},
 		{CodeGains, SeverityWarning, "when they are recreated", func() error {
 			old := redis(3, "")

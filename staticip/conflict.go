@@ -26,10 +26,7 @@ func conflicts(sets []*set) (problems Problems) {
 		var furthest [2]*piece // without and with Pods
 		for i := range pieces {
 			p := &pieces[i]
-			mine := 0
-			if p.active {
-				mine = 1
-			}
+			mine := p.state()
 			for theirs, other := range furthest {
 				if other != nil && !other.hi.less(p.lo) {
 					collide(found, f, *other, *p, mine == 1 && theirs == 1)
@@ -86,8 +83,9 @@ func (c *collision) problem(key claimants, sets []*set) Problem {
 	if !key.active {
 		state = ", though not all have a Pod yet"
 	}
-	p := c.tally.problem(CodeConflict, key.active, "is also that of %s ordinal %d%s; give one of them other addresses",
-		b, c.otherFirst, state)
+	p := c.tally.problem(CodeConflict, key.active, "is also that of %s ordinal %d, of the pool %q%s; give one of them other addresses",
+		b, c.otherFirst, shorten(b.text()), state)
 	p.Object, p.Other = a.String(), b.String()
+	p.Key, p.Value = a.key, shorten(a.text())
 	return p
 }

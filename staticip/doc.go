@@ -30,7 +30,8 @@
 // ordinals between clusters must not move addresses. [ParsePool] has the grammar.
 //
 // The pool may stand on the StatefulSet, where it can grow without a restart, or in the Pod template, where each change
-// rolls all Pods. Both may carry it if they mean the same.
+// rolls all Pods. Both may carry it if they mean the same. The word "none" in place of the pool gives the addresses of
+// running Pods up.
 //
 // # Laws
 //
@@ -41,7 +42,8 @@
 //   - Appending to a pool, or raising the end of its last range, moves no ordinal. Prepending, reordering, excluding and
 //     widening a block move some; [Moved] says which, from the segments alone.
 //   - Assigning twice changes nothing, and no other entry of an annotation changes.
-//   - An update that [CheckUpdate] admits does not deadlock the rolling update from the one pool to the other.
+//   - An update that [CheckUpdate] admits does not deadlock the rolling update from the one pool to the other. If it is
+//     told what the Pods have, no ordinal waits for an address for ever that did not before, whatever that is.
 //   - The answer of [Plan] does not depend on the order of its input.
 //
 // # Limits
@@ -52,9 +54,8 @@
 // The package sees only what it is told. It cannot know which node a Pod lands on, so a CNI that binds addresses to
 // nodes or racks is only warned of ([CodeStrictAffinity]). Between two Pods of one ordinal the address is free, and the
 // CNI may give it away unless it is reserved ([Report.Reservations]). [CheckCreate] does not see other workloads; that
-// is what Plan is for. [CheckUpdate] compares two objects, and takes it that the Pods have the addresses of the first:
-// when a pool is removed or replaced and comes back in another order, while Pods still hold addresses of long ago, only
-// [Network.InUse] can tell.
+// is what Plan is for. [CheckUpdate] compares two objects; what the Pods have, which may be addresses of an older pool,
+// it knows from [Network.InUse] alone.
 //
 // Functions are pure and safe for concurrent use. They do not modify their arguments, and what they return shares
 // nothing with them but the maps and slices of the workload in [Usage].

@@ -121,6 +121,25 @@ func ExampleCheckUpdate() {
 	// error RolloutDeadlock ordinal 1 would wait for 10.0.0.10 that ordinal 0 still holds: a rolling update goes from high ordinals to low ones and never gets there; append new addresses at the end instead, or scale to 0 first
 }
 
+// The Pods still have the addresses of a pool from before the one that is replaced.
+func ExampleCheckUpdate_inUse() {
+	old, updated := redis(3, "10.0.8.1-10.0.8.3"), redis(3, "10.0.0.11-10.0.0.13")
+	var network staticip.Network
+	if staticip.NeedsInUse(old, updated, staticip.Options{}) { // else there is no need to list the Pods
+		network.InUse = map[netip.Addr]string{
+			netip.MustParseAddr("10.0.0.10"): "shop/redis-0",
+			netip.MustParseAddr("10.0.0.11"): "shop/redis-1",
+		}
+		waiting := staticip.Pod{Namespace: "shop", Name: "redis-2", Annotations: map[string]string{"cni.projectcalico.org/ipAddrs": `["10.0.0.12"]`}}
+		for _, addr := range staticip.Requested(waiting, staticip.Options{}) {
+			network.InUse[addr] = "shop/redis-2"
+		}
+	}
+	fmt.Println(staticip.CheckUpdate(old, updated, network, staticip.Options{}).Err())
+	// Output:
+	// StatefulSet shop/redis: staticip.kubewright.io/pool: 10.0.0.11 (first of ordinals 0-1) is in use by Pod shop/redis-1, and 1 more address by other Pods; delete these Pods or write other addresses
+}
+
 func ExampleCheckScale() {
 	w := redis(3, "10.0.0.10-10.0.0.12")
 	fmt.Println(staticip.CheckScale(w, 5, staticip.Network{}, staticip.Options{}).Err())
@@ -183,8 +202,8 @@ func ExamplePlan() {
 	// shop/redis-2	10.0.0.12
 	// StatefulSet shop/cache has room for 7 more
 	// StatefulSet shop/redis has room for 3 more
-	// error Conflict StatefulSet shop/cache: 10.0.0.12 (ordinal 0) is also that of StatefulSet shop/redis ordinal 2; give one of them other addresses
-	// warning Conflict StatefulSet shop/cache: 10.0.0.13 (first of ordinals 1-3) is also that of StatefulSet shop/redis ordinal 3, though not all have a Pod yet; give one of them other addresses
+	// error Conflict StatefulSet shop/cache: staticip.kubewright.io/pool: "10.0.0.12-10.0.0.20": 10.0.0.12 (ordinal 0) is also that of StatefulSet shop/redis ordinal 2, of the pool "10.0.0.10-10.0.0.15"; give one of them other addresses
+	// warning Conflict StatefulSet shop/cache: staticip.kubewright.io/pool: "10.0.0.12-10.0.0.20": 10.0.0.13 (first of ordinals 1-3) is also that of StatefulSet shop/redis ordinal 3, of the pool "10.0.0.10-10.0.0.15", though not all have a Pod yet; give one of them other addresses
 }
 
 func ExampleReport_Reservations() {

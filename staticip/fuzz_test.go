@@ -3,8 +3,10 @@ package staticip
 import (
 	"encoding/json"
 	"math"
+	"net/netip"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,6 +62,9 @@ func FuzzMultus(f *testing.F) {
 	f.Fuzz(func(t *testing.T, existing string) {
 		m := Multus{Network: "net", Attachment: true}
 		have := map[string]string{m.key(): existing}
+		if split, err := splitNetworks(existing); err == nil {
+			requireSameAsDecoder(t, existing, split)
+		}
 		got, p := m.render(target1(), have)
 		if p != nil || got == nil {
 			return
@@ -82,6 +87,39 @@ func FuzzMultus(f *testing.F) {
 	})
 }
 
+// requireSameAsDecoder compares what is read without decoding with what package json reads.
+func requireSameAsDecoder(t *testing.T, text string, got []json.RawMessage) {
+	t.Helper()
+	var want []json.RawMessage
+	if json.Unmarshal([]byte(text), &want) != nil {
+		return // the comma form
+	}
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.Equal(t, string(want[i]), string(got[i]))
+		var decoded attachment
+		wantErr := json.Unmarshal(want[i], &decoded)
+		read, err := readAttachment(got[i])
+		require.Equal(t, wantErr == nil, err == nil, "%s", got[i])
+		if err == nil {
+			require.Equal(t, decoded, read, "%s", got[i])
+		}
+		if want[i][0] != '{' {
+			continue
+		}
+		var members, replaced map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(want[i], &members))
+		require.NoError(t, json.Unmarshal(withIPs(got[i], []string{"10.0.0.1"}), &replaced))
+		for name := range members {
+			if strings.EqualFold(name, "ips") {
+				delete(members, name)
+			}
+		}
+		members["ips"] = json.RawMessage(`["10.0.0.1"]`)
+		require.Equal(t, members, replaced, "%s", got[i])
+	}
+}
+
 // FuzzWorkload gives every entry point hostile annotations and numbers: none may panic.
 func FuzzWorkload(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, pool, first, template, name string, replicas, start, skip int32) {
@@ -98,7 +136,13 @@ func FuzzWorkload(f *testing.F) {
 		pod := redisPod(0)
 		pod.Name = name
 		_, _ = Assign(pod, w, opts)
-		problems := CheckUpdate(w, other, Network{DualStack: true}, opts)
+		n := Network{DualStack: true, InUse: map[netip.Addr]string{}}
+		for _, a := range Requested(Pod{Annotations: map[string]string{calicoKey: pool}}, opts) {
+			n.InUse[a] = "shop/" + name
+		}
+		other.Parallel = skip%2 == 0
+		problems := CheckUpdate(w, other, n, opts)
+		problems = append(problems, CheckUpdate(other, w, n, opts)...)
 		problems = append(problems, CheckScale(w, math.MaxInt32, Network{StrictAffinity: true}, opts)...)
 		_ = problems.Error()
 		report := Plan([]Workload{w, other, w}, Network{}, opts)

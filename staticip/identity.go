@@ -74,15 +74,21 @@ func Identify(pod Pod, opts Options) (owner Owner, ordinal int32, err error) {
 // was made by someone else.
 func ordinalOf(pod Pod, owner Owner) (int32, *Problem) {
 	suffix, found := strings.CutPrefix(pod.Name, owner.Name+"-")
-	n, err := strconv.ParseInt(suffix, 10, 32)
-	if !found || err != nil || n < 0 || strconv.FormatInt(n, 10) != suffix {
+	n, canonical := parseOrdinal(suffix)
+	if !found || !canonical {
 		return 0, refuse(CodeNameMismatch, "name is not %s-<ordinal>, as that of every Pod of %s %s is; let the controller create the Pod", owner.Name, owner.Kind, owner.Name)
 	}
 	if label, ok := pod.Labels[indexLabel]; ok && label != suffix {
 		p := refuse(CodeLabelMismatch, "label %s is %q but the name says %s; remove the label, the controller sets it", indexLabel, shorten(label), suffix)
-		return 0, p.about([]Span{{int32(n), int32(n)}}, p.Addr)
+		return 0, p.about([]Span{{n, n}}, p.Addr)
 	}
-	return int32(n), nil
+	return n, nil
+}
+
+// parseOrdinal reads the decimal that the controller writes.
+func parseOrdinal(s string) (int32, bool) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	return int32(n), err == nil && n >= 0 && strconv.FormatInt(n, 10) == s
 }
 
 // describe names an owner, and the Deployment behind a ReplicaSet, which is what the user knows.
@@ -121,9 +127,9 @@ func CheckOther(namespace string, object Owner, opts Options, annotations ...map
 		return nil
 	}
 	for _, set := range annotations {
-		if text, asked := set[opts.PoolKey()]; asked {
+		if opts.Asks(set) {
 			p := notStateful("is a "+object.Kind+", ", object, opts)
-			p.Value = shorten(text)
+			p.Value = shorten(set[opts.PoolKey()])
 			return Problems{*p}.on(object.Kind+" "+namespace+"/"+object.Name, opts.PoolKey())
 		}
 	}

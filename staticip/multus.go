@@ -113,8 +113,8 @@ func (m Multus) render(t target, have map[string]string) (map[string]string, *Pr
 	}
 	mine := -1
 	for i, raw := range raws {
-		var n attachment
-		if err := json.Unmarshal(raw, &n); err != nil {
+		n, err := readAttachment(raw)
+		if err != nil {
 			return nil, m.unreadable(have, "has an entry that is no network; correct it", err)
 		}
 		switch {
@@ -158,8 +158,8 @@ func (m Multus) claims(namespace string, have map[string]string) []claim {
 	}
 	var all []string
 	for _, raw := range raws {
-		var n attachment
-		if json.Unmarshal(raw, &n) == nil && len(n.IPs) > 0 && m.matches(n, namespace) {
+		n, err := readAttachment(raw)
+		if err == nil && len(n.IPs) > 0 && m.matches(n, namespace) {
 			all = append(all, n.prefixes())
 		}
 	}
@@ -168,6 +168,8 @@ func (m Multus) claims(namespace string, have map[string]string) []claim {
 	}
 	return []claim{{m.key(), strings.Join(all, ";"), true}}
 }
+
+func (m Multus) additional() bool { return m.Attachment }
 
 func (m Multus) validate() *Problem {
 	if m.Network == "" {
@@ -183,7 +185,11 @@ func splitNetworks(text string) (raws []json.RawMessage, err error) {
 	}
 	// Multus tells the forms apart by the same characters.
 	if strings.ContainsAny(text, `[{"`) {
-		err = json.Unmarshal([]byte(text), &raws)
+		b := []byte(text)
+		if start := afterSpace(b, 0); start < len(b) && b[start] == '[' && json.Valid(b) {
+			return elements(b), nil
+		}
+		err = json.Unmarshal(b, &raws)
 		return raws, err
 	}
 	for part := range strings.SplitSeq(text, ",") {
@@ -198,25 +204,49 @@ func splitNetworks(text string) (raws []json.RawMessage, err error) {
 	return raws, nil
 }
 
-// withIPs replaces the field "ips" of a JSON object and leaves the other fields, known or not, as and where they are.
-func withIPs(raw json.RawMessage, ips []string) json.RawMessage {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	_, _ = d.Token() // the opening brace: the caller has decoded raw into a struct
-	out := []byte{'{'}
-	for d.More() {
-		name, err := d.Token()
-		var value json.RawMessage
-		if err != nil || d.Decode(&value) != nil {
-			break
+// readAttachment reads an element of a list. Most have nothing but plain strings where this package looks, and need no
+// decoder.
+func readAttachment(raw json.RawMessage) (n attachment, err error) {
+	if len(raw) > 0 && raw[0] == '{' {
+		simple := true
+		for name, value := range members(raw) {
+			var field *string
+			switch {
+			case named(name, "name"):
+				field = &n.Name
+			case named(name, "namespace"):
+				field = &n.Namespace
+			case named(name, "interface"):
+				field = &n.Interface
+			case !named(name, "ips"):
+				continue
+			}
+			text, ok := plain(value)
+			if simple = ok && field != nil; !simple {
+				break
+			}
+			*field = string(text)
 		}
-		if key, ok := name.(string); ok && !strings.EqualFold(key, "ips") {
-			out = append(out, mustJSON(key)...)
-			out = append(append(append(out, ':'), value...), ',')
+		if simple {
+			return n, nil
 		}
 	}
-	out = append(out, `"ips":`...)
-	out = append(out, mustJSON(ips)...)
-	return append(out, '}')
+	n = attachment{}
+	err = json.Unmarshal(raw, &n)
+	return n, err
+}
+
+// withIPs replaces the field "ips" of a JSON object and leaves the other fields, known or not, as and where they are.
+func withIPs(raw json.RawMessage, ips []string) json.RawMessage {
+	out := append(make([]byte, 0, len(raw)+64), '{')
+	for name, value := range members(raw) {
+		if !named(name, "ips") {
+			out = append(append(out, name...), ':')
+			out = append(append(out, value...), ',')
+		}
+	}
+	out = append(append(out, `"ips":["`...), strings.Join(ips, `","`)...)
+	return append(out, `"]}`...)
 }
 
 func joinRaw(raws []json.RawMessage) string {

@@ -14,12 +14,14 @@ type tally struct {
 	addr  netip.Addr
 }
 
-func (t *tally) add(p piece, z zone) {
+// add reports whether the first of z is the lowest so far.
+func (t *tally) add(p piece, z zone) (lowest bool) {
 	s := p.ordinals(z)
-	if t.spans == nil || s.First < t.first {
+	if lowest = t.spans == nil || s.First < t.first; lowest {
 		t.first, t.addr = s.First, z.lo.addr(p.is4)
 	}
 	t.spans = append(t.spans, s)
+	return lowest
 }
 
 // problem makes one problem of the tally: an error for ordinals with a Pod, a warning for those that would get one.
@@ -75,74 +77,68 @@ func (x *index) outside(f int, pieces []piece) (problems Problems) {
 		if t.spans == nil {
 			continue
 		}
-		why := "is in no enabled block of the CNI; write addresses of " + list(x.enabled[f])
+		why := "is in no enabled block of the CNI"
 		first := value(t.addr)
-		if off := touching(x.disabled[f], zone{lo: first, hi: first}); off != nil {
-			why = "is in " + off[0].name + ", which is disabled; enable it or write addresses of " + list(x.enabled[f])
+		off := touching(x.disabled[f], zone{lo: first, hi: first})
+		if off != nil {
+			why = "is in " + off[0].name + ", which is disabled"
 		}
-		problems = append(problems, t.problem(CodeOutsideCNI, t == &live, "%s", why))
+		problems = append(problems, t.problem(CodeOutsideCNI, t == &live, "%s; %s", why, x.instead(f, off != nil)))
 	}
 	return problems
 }
 
-// list names a few zones.
-func list(zones []zone) string {
-	const limit = 4
-	if len(zones) == 0 {
-		return "a block of this family, once there is one"
+// instead is what to do about an address outside.
+func (x *index) instead(f int, disabled bool) string {
+	family := familyName(f == 0)
+	switch enabled := x.enabled[f]; {
+	case len(enabled) > 0 && disabled:
+		return "enable it or write addresses of " + list(names(enabled))
+	case len(enabled) > 0:
+		return "write addresses of " + list(names(enabled))
+	case disabled:
+		return "enable it, or leave the " + family + " addresses out: there is no other block of them"
 	}
-	var names []string
+	return "it has none for " + family + ": add one, or leave the " + family + " addresses out"
+}
+
+func names(zones []zone) []string {
+	out := make([]string, len(zones))
 	for i, z := range zones {
-		if i == limit {
-			names = append(names, fmt.Sprintf("%d more", len(zones)-limit))
-			break
-		}
-		names = append(names, z.name)
+		out[i] = z.name
 	}
-	return strings.Join(names, ", ")
+	return out
+}
+
+// list is a few words of many.
+func list(words []string) string {
+	const limit = 4
+	if len(words) > limit {
+		words = append(slices.Clone(words[:limit]), fmt.Sprintf("%d more", len(words)-limit))
+	}
+	return strings.Join(words, ", ")
 }
 
 // isReserved reports addresses that are not for Pods.
 func (x *index) isReserved(f int, pieces []piece) (problems Problems) {
-	type key struct {
-		name   string
-		active bool
+	var found [2]struct { // without and with Pods
+		tally
+		names []string
 	}
-	var keys []key
-	tallies := map[key]*tally{}
+	seen := [2]map[string]bool{{}, {}}
 	for _, p := range pieces {
+		state := p.state()
 		for _, z := range touching(x.reserved[f], p.zone) {
-			k := key{z.name, p.active}
-			if tallies[k] == nil {
-				tallies[k] = &tally{}
-				keys = append(keys, k)
+			found[state].add(p, z.common(p.zone))
+			if !seen[state][z.name] {
+				seen[state][z.name] = true
+				found[state].names = append(found[state].names, z.name)
 			}
-			tallies[k].add(p, z.common(p.zone))
 		}
 	}
-	for _, k := range keys {
-		problems = append(problems, tallies[k].problem(CodeReserved, k.active, "is reserved: %s; exclude it with \"!\" before Pods use the pool", k.name))
-	}
-	return problems
-}
-
-// held reports addresses that another Pod has now.
-func (x *index) held(f int, s *set, pieces []piece) (problems Problems) {
-	for _, p := range pieces {
-		i, _ := slices.BinarySearchFunc(x.inUse[f], p.lo, func(h holder, lo u128) int { return h.addr.cmp(lo) })
-		for _, h := range x.inUse[f][i:] {
-			if p.hi.less(h.addr) {
-				break
-			}
-			here := zone{lo: h.addr, hi: h.addr}
-			if h.pod == fmt.Sprintf("%s/%s-%d", s.Namespace, s.Name, p.ordinals(here).First) {
-				continue
-			}
-			var t tally
-			t.add(p, here)
-			found := t.problem(CodeConflict, p.active, "is in use by Pod %s; delete that Pod or write another address", h.pod)
-			found.Other = "Pod " + h.pod
-			problems = append(problems, found)
+	for _, state := range []int{1, 0} {
+		if t := &found[state]; t.spans != nil {
+			problems = append(problems, t.problem(CodeReserved, state == 1, "is reserved: %s; exclude it with \"!\" before Pods use the pool", list(t.names)))
 		}
 	}
 	return problems

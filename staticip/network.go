@@ -2,6 +2,7 @@ package staticip
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"net/netip"
 	"slices"
@@ -17,7 +18,8 @@ type Network struct {
 	Blocks []Block
 	// Reserved are addresses that are not for Pods: gateways, nodes, the Service CIDR.
 	Reserved []Block
-	// InUse says which Pod holds an address now, as "namespace/name".
+	// InUse says which Pod has an address now ([Options.PrimaryNetwork]), or asks for it ([Requested]), as
+	// "namespace/name".
 	InUse map[netip.Addr]string
 	// DualStack says that the CNI gives Pods an address of each family when it is not asked for one.
 	DualStack bool
@@ -50,6 +52,18 @@ type index struct {
 type holder struct {
 	addr u128
 	pod  string
+}
+
+// holders returns who has the addresses of z, in their order.
+func (x *index) holders(f int, z zone) iter.Seq[holder] {
+	i, _ := slices.BinarySearchFunc(x.inUse[f], z.lo, func(h holder, lo u128) int { return h.addr.cmp(lo) })
+	return func(yield func(holder) bool) {
+		for _, h := range x.inUse[f][i:] {
+			if z.hi.less(h.addr) || !yield(h) {
+				return
+			}
+		}
+	}
 }
 
 // familyOf is the place of a family in arrays of two.
@@ -114,6 +128,14 @@ type piece struct {
 	set    int32 // position of the owner in a plan
 	is4    bool
 	active bool
+}
+
+// state is the place of a piece in arrays of two: without and with Pods.
+func (p piece) state() int {
+	if p.active {
+		return 1
+	}
+	return 0
 }
 
 // pieces cuts the segments of one family at the ends of the active spans. Addresses that no int32 reaches are left out.

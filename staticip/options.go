@@ -24,8 +24,16 @@ type Options struct {
 	OwnerKinds []string
 }
 
-// PoolKey is the annotation that holds the pool. A Pod, or another workload, that carries it wants a fixed address.
+// PoolKey is the annotation that holds the pool. A Pod, or another workload, that carries it wants a fixed address,
+// unless its value is "none": see [CheckUpdate].
 func (o Options) PoolKey() string { return o.domain() + "/pool" }
+
+// Asks reports whether any of these annotations, those of an object and of its template, ask for a fixed address: a pool
+// is written there, right or wrong, and not "none".
+func (o Options) Asks(annotations ...map[string]string) bool {
+	k := o.keys()
+	return slices.ContainsFunc(annotations, func(set map[string]string) bool { return k.section(set).asked })
+}
 
 // firstKey is the annotation that says which ordinal owns the first address. It stands beside the pool and is not
 // spec.ordinals.start, because that field may be edited while Pods run.

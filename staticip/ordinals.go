@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -68,8 +69,14 @@ func intersect(a, b []Span) []Span {
 func subtract(a, b []Span) []Span {
 	var out []Span
 	for _, s := range a {
+		for len(b) > 0 && b[0].Last < s.First {
+			b = b[1:]
+		}
 		next := int64(s.First)
-		for _, hole := range intersect([]Span{s}, b) {
+		for _, hole := range b {
+			if hole.First > s.Last {
+				break
+			}
 			if gap, ok := clip(next, int64(hole.First)-1); ok {
 				out = append(out, gap)
 			}
@@ -88,7 +95,14 @@ func between(spans []Span, lo, hi int64) []Span {
 	if !ok {
 		return nil
 	}
-	return intersect(spans, []Span{s})
+	return s.of(spans)
+}
+
+// of returns the ordinals of s that are in tidy spans. There may be as many spans as ordinals, so they are searched.
+func (s Span) of(spans []Span) []Span {
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].Last >= s.First })
+	j := i + sort.Search(len(spans)-i, func(j int) bool { return spans[i+j].First > s.Last })
+	return intersect([]Span{s}, spans[i:j])
 }
 
 // count is the number of ordinals in tidy spans.

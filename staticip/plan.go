@@ -119,17 +119,18 @@ func (s *set) headroom() int32 {
 func (r Report) Rows() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		for _, u := range r.Usage {
-			if !u.rows(yield) {
+			if !u.rows(u.Active, yield) {
 				return
 			}
 		}
 	}
 }
 
-func (u Usage) rows(yield func(Row) bool) bool {
+// rows returns those of the given ordinals that own an address.
+func (u Usage) rows(of []Span, yield func(Row) bool) bool {
 	s := set{Workload: u.Workload, placement: placement{u.Pool, u.FirstOrdinal}}
 	_, end, _ := s.ends()
-	for _, span := range between(u.Active, int64(u.FirstOrdinal), end) {
+	for _, span := range between(of, int64(u.FirstOrdinal), end) {
 		for o := int64(span.First); o <= int64(span.Last); o++ {
 			a, _ := s.at(int32(o))
 			if !yield(Row{u.Workload.Namespace, u.Workload.Name, int32(o), a}) {

@@ -259,6 +259,19 @@ func TestPlanOfCopies(t *testing.T) {
 	require.Less(t, len(report.Problems), 400, "the report grows with the workloads, not with their pairs")
 }
 
+// TestConflictSaysBothPools wherever they stand.
+func TestConflictSaysBothPools(t *testing.T) {
+	a, b := redis(1, "10.0.0.10"), redis(1, "")
+	b.Name, b.Annotations, b.Template = "cache", nil, map[string]string{Options{}.PoolKey(): "10.0.0.10, 10.0.0.20"}
+	for _, sets := range [][]Workload{{a, b}, {b, a}} {
+		p := Plan(sets, Network{}, Options{}).Problems[0]
+		require.Equal(t, Options{}.PoolKey(), p.Key)
+		require.Equal(t, "10.0.0.10, 10.0.0.20", p.Value)
+		require.Equal(t, "StatefulSet shop/redis", p.Other)
+		require.Contains(t, p.Message, `ordinal 0, of the pool "10.0.0.10"; give`)
+	}
+}
+
 func TestPlanOfHugePools(t *testing.T) {
 	a, b := redis(3, "fd00::/64"), redis(3, "fd00:0:0:0:8000::/65")
 	b.Name = "other"
@@ -289,6 +302,23 @@ func TestPlanSkipsWhatHasNoPool(t *testing.T) {
 	for range (Report{}).Manifests() {
 		t.Fatal("no manifests")
 	}
+}
+
+// TestPlanIsAggregated: how many Pods and Services there are does not decide how long the answer is.
+func TestPlanIsAggregated(t *testing.T) {
+	const taken = 5000
+	n := Network{InUse: map[netip.Addr]string{}}
+	for i := range uint64(taken) {
+		a := u128{lo: 0x0a00_0001 + i}.addr(true)
+		n.InUse[a] = fmt.Sprintf("other/web-%d", i)
+		n.Reserved = append(n.Reserved, Block{Name: fmt.Sprintf("Service s%d", i), Prefix: netip.PrefixFrom(a, 32)})
+	}
+	n.InUse[netip.MustParseAddr("10.0.0.1")] = "shop/redis-0"
+	problems := Plan([]Workload{redis(10, "10.0.0.1-10.0.255.255")}, n, Options{}).Problems
+	require.Equal(t, []string{"Reserved", "Reserved?", "Conflict", "Conflict?"}, codes(problems))
+	require.Equal(t, `10.0.0.1 (first of ordinals 0-9) is reserved: Service s0 10.0.0.1/32, Service s1 10.0.0.2/32, Service s2 10.0.0.3/32, Service s3 10.0.0.4/32, 6 more; exclude it with "!" before Pods use the pool`, problems[0].Message)
+	require.Equal(t, "10.0.0.2 (first of ordinals 1-9) is in use by Pod other/web-1, and 8 more addresses by other Pods; delete these Pods or write other addresses", problems[2].Message)
+	require.Contains(t, problems[3].Message, "(first of ordinals 10-4999) is in use by Pod other/web-10, and 4989 more addresses by other Pods")
 }
 
 func TestHeadroom(t *testing.T) {

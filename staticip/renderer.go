@@ -23,6 +23,11 @@ type besideRenderer interface {
 	beside() (keys []string)
 }
 
+// networkRenderer is a [Renderer] that may be for another network than the one of status.podIPs.
+type networkRenderer interface {
+	additional() bool
+}
+
 // target is the Pod that an assignment is rendered for.
 type target struct {
 	namespace, set, pod string

@@ -77,9 +77,15 @@ type reservingRenderer interface {
 	reservation(cidrs []string) map[string]any
 }
 
+// idleManifests is up to how many ordinals without a Pod pools are made.
+const idleManifests = 1024
+
 // Manifests returns the objects that must exist before the Pods, ready for a JSON or YAML encoder, in a stable order:
-// one IPReservation named "staticip" for [Calico], a pool for each active ordinal and family for [Spiderpool] and
-// [Cilium], and nothing for other CNIs, which take addresses as they are.
+// one IPReservation named "staticip" for [Calico], a pool for each ordinal and family for [Spiderpool] and [Cilium], and
+// nothing for other CNIs, which take addresses as they are.
+//
+// The ordinals are those that have a Pod, and of each workload the first 1024 of its pool, since [CheckScale] lets it
+// grow into these. Who scales further makes the manifests again first.
 func (r Report) Manifests() iter.Seq[map[string]any] {
 	return func(yield func(map[string]any) bool) {
 		switch m := r.renderer.(type) {
@@ -88,26 +94,33 @@ func (r Report) Manifests() iter.Seq[map[string]any] {
 				yield(m.reservation(cidrs))
 			}
 		case poolRenderer:
-			for row := range r.Rows() {
-				for _, object := range r.pools(m, row) {
-					if !yield(object) {
-						return
-					}
+			for _, u := range r.Usage {
+				if !u.rows(u.provisioned(), func(row Row) bool { return r.pools(m, row, yield) }) {
+					return
 				}
 			}
 		}
 	}
 }
 
-// pools returns the objects of one row.
-func (r Report) pools(m poolRenderer, row Row) (objects []map[string]any) {
+// provisioned are the ordinals that get objects of their own.
+func (u Usage) provisioned() []Span {
+	spans := slices.Clone(u.Active)
+	if idle, ok := clip(int64(u.FirstOrdinal), int64(u.FirstOrdinal)+idleManifests-1); ok {
+		spans = append(spans, idle)
+	}
+	return tidy(spans)
+}
+
+// pools makes the objects of one row.
+func (r Report) pools(m poolRenderer, row Row, yield func(map[string]any) bool) bool {
 	t := target{namespace: row.Namespace, set: row.Set, ordinal: row.Ordinal, Assignment: row.Assignment}
 	for _, p := range [2]netip.Prefix{t.V4, t.V6} {
-		if p.IsValid() {
-			objects = append(objects, m.manifest(t, p.Addr().Is4(), p, r.subnetOf(p)))
+		if p.IsValid() && !yield(m.manifest(t, p.Addr().Is4(), p, r.subnetOf(p))) {
+			return false
 		}
 	}
-	return objects
+	return true
 }
 
 // subnetOf returns the subnet of an address: that of its mask, or else the block of the network around it.

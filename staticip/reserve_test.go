@@ -61,7 +61,7 @@ func TestReservationFormats(t *testing.T) {
 }
 
 func TestManifests(t *testing.T) {
-	w := redis(2, "10.0.0.10-10.0.0.12/24,fd00::a-fd00::c")
+	w := redis(2, "10.0.0.10-10.0.0.12/24,fd00::a-fd00::b") // ordinal 2 has no Pod yet
 	n := Network{Blocks: []Block{{Name: "v6", Prefix: netip.MustParsePrefix("fd00::/64")}, {Name: "v4", Prefix: netip.MustParsePrefix("10.0.0.0/16")}}}
 	for _, tc := range []struct {
 		name string
@@ -69,7 +69,7 @@ func TestManifests(t *testing.T) {
 		want []string
 	}{
 		{"Calico", nil, []string{
-			`{"apiVersion":"projectcalico.org/v3","kind":"IPReservation","metadata":{"name":"staticip"},"spec":{"reservedCIDRs":["10.0.0.10/31","10.0.0.12/32","fd00::a/127","fd00::c/128"]}}`,
+			`{"apiVersion":"projectcalico.org/v3","kind":"IPReservation","metadata":{"name":"staticip"},"spec":{"reservedCIDRs":["10.0.0.10/31","10.0.0.12/32","fd00::a/127"]}}`,
 		}},
 		{"Kube-OVN", KubeOVN{}, nil},
 		{"Spiderpool", Spiderpool{}, []string{
@@ -77,12 +77,14 @@ func TestManifests(t *testing.T) {
 			`{"apiVersion":"spiderpool.spidernet.io/v2beta1","kind":"SpiderIPPool","metadata":{"name":"shop.redis-0.v6"},"spec":{"ipVersion":6,"ips":["fd00::a"],"subnet":"fd00::/64"}}`,
 			`{"apiVersion":"spiderpool.spidernet.io/v2beta1","kind":"SpiderIPPool","metadata":{"name":"shop.redis-1.v4"},"spec":{"ipVersion":4,"ips":["10.0.0.11"],"subnet":"10.0.0.0/24"}}`,
 			`{"apiVersion":"spiderpool.spidernet.io/v2beta1","kind":"SpiderIPPool","metadata":{"name":"shop.redis-1.v6"},"spec":{"ipVersion":6,"ips":["fd00::b"],"subnet":"fd00::/64"}}`,
+			`{"apiVersion":"spiderpool.spidernet.io/v2beta1","kind":"SpiderIPPool","metadata":{"name":"shop.redis-2.v4"},"spec":{"ipVersion":4,"ips":["10.0.0.12"],"subnet":"10.0.0.0/24"}}`,
 		}},
 		{"Cilium", Cilium{}, []string{
 			`{"apiVersion":"cilium.io/v2alpha1","kind":"CiliumPodIPPool","metadata":{"name":"shop.redis-0.v4"},"spec":{"ipv4":{"cidrs":["10.0.0.10/32"],"maskSize":32}}}`,
 			`{"apiVersion":"cilium.io/v2alpha1","kind":"CiliumPodIPPool","metadata":{"name":"shop.redis-0.v6"},"spec":{"ipv6":{"cidrs":["fd00::a/128"],"maskSize":128}}}`,
 			`{"apiVersion":"cilium.io/v2alpha1","kind":"CiliumPodIPPool","metadata":{"name":"shop.redis-1.v4"},"spec":{"ipv4":{"cidrs":["10.0.0.11/32"],"maskSize":32}}}`,
 			`{"apiVersion":"cilium.io/v2alpha1","kind":"CiliumPodIPPool","metadata":{"name":"shop.redis-1.v6"},"spec":{"ipv6":{"cidrs":["fd00::b/128"],"maskSize":128}}}`,
+			`{"apiVersion":"cilium.io/v2alpha1","kind":"CiliumPodIPPool","metadata":{"name":"shop.redis-2.v4"},"spec":{"ipv4":{"cidrs":["10.0.0.12/32"],"maskSize":32}}}`,
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -102,4 +104,29 @@ func TestManifests(t *testing.T) {
 	for object := range Plan([]Workload{redis(1, "10.0.0.10")}, Network{}, Options{Renderer: Spiderpool{}}).Manifests() {
 		require.Equal(t, "10.0.0.10/32", object["spec"].(map[string]any)["subnet"], "no mask and no block is known")
 	}
+}
+
+// TestManifestsAreBounded: a pool may be a /64.
+func TestManifestsAreBounded(t *testing.T) {
+	manifested := func(w Workload) (n int, last any) {
+		for object := range Plan([]Workload{w}, Network{}, Options{Renderer: Cilium{}}).Manifests() {
+			n, last = n+1, object["metadata"].(map[string]any)["name"]
+		}
+		return n, last
+	}
+	n, last := manifested(redis(3, "fd00::/64"))
+	require.Equal(t, 1024, n)
+	require.Equal(t, "shop.redis-1023.v6", last)
+	n, last = manifested(redis(1500, "fd00::/64"))
+	require.Equal(t, 1500, n, "those with a Pod have one, however many")
+	require.Equal(t, "shop.redis-1499.v6", last)
+	far := redis(2, "fd00::/64")
+	far.Start = 5000
+	n, last = manifested(far)
+	require.Equal(t, 1026, n)
+	require.Equal(t, "shop.redis-5001.v6", last)
+	far.Annotations[Options{}.firstKey()] = "2147483646"
+	far.Start = 0
+	n, _ = manifested(far)
+	require.Equal(t, 2, n, "ordinals end")
 }

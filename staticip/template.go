@@ -2,6 +2,7 @@ package staticip
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -47,6 +48,13 @@ func (m Template) claims(_ string, have map[string]string) (claims []claim) {
 		}
 	}
 	return claims
+}
+
+// beside has the other keys, which are the same for all Pods.
+func (m Template) beside() []string {
+	return slices.DeleteFunc(sortedKeys(m), func(key string) bool {
+		return m.claims("", map[string]string{key: ""}) != nil
+	})
 }
 
 // probe is a Pod that has everything.

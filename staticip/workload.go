@@ -18,6 +18,8 @@ type Workload struct {
 	Replicas, Start int32
 	// Skipped are ordinals without a Pod: reserveOrdinals of OpenKruise's Advanced StatefulSet.
 	Skipped []Span
+	// Parallel is podManagementPolicy Parallel: Pods are created and deleted without waiting for others.
+	Parallel bool
 	// OnDelete says that Pods are replaced by hand (updateStrategy OnDelete), in an order unknown here.
 	OnDelete bool
 	// HostNetwork is spec.template.spec.hostNetwork.
@@ -56,9 +58,18 @@ func (w Workload) active() (spans []Span) {
 type set struct {
 	Workload
 	placement
-	key    string // the annotation of the pool
-	active []Span
-	asked  bool // a pool is written somewhere, right or wrong
+	key      string // the annotation of the pool
+	active   []Span
+	asked    bool // a pool is written somewhere, right or wrong
+	released bool // "none" is written in its place
+}
+
+// text is the pool as it is written.
+func (s *set) text() string {
+	if text, ok := s.Annotations[s.key]; ok {
+		return text
+	}
+	return s.Template[s.key]
 }
 
 // placement says which ordinal owns which address.
@@ -86,9 +97,9 @@ func (a placement) end(t *track) int64 {
 
 // read finds the pool of a workload. Metadata wins over the template; both may stand only if they mean the same.
 func read(w Workload, opts Options) (*set, Problems) {
-	k := keys{opts.domain(), opts.PoolKey(), opts.firstKey(), masks{opts.Mask4, opts.Mask6}}
+	k := opts.keys()
 	meta, tmpl := k.section(w.Annotations), k.section(w.Template)
-	s := &set{Workload: w, key: k.pool, active: w.active(), asked: meta.asked || tmpl.asked}
+	s := &set{Workload: w, key: k.pool, active: w.active(), asked: meta.asked || tmpl.asked, released: meta.none || tmpl.none}
 	problems := append(k.unknown(w.Annotations), k.unknown(w.Template)...)
 	at, more := k.parse(meta)
 	s.placement, problems = at, append(problems, more...)
@@ -96,13 +107,14 @@ func read(w Workload, opts Options) (*set, Problems) {
 		at, more = k.parse(tmpl)
 		problems = append(problems, more...)
 		switch {
-		case !meta.asked:
-			s.placement = at
-		case !at.pool.IsZero() && !s.pool.IsZero() && !s.equal(at):
+		case meta.none && tmpl.asked, tmpl.none && meta.asked,
+			!at.pool.IsZero() && !s.pool.IsZero() && !s.equal(at):
 			p := refuse(CodeTwoPlaces, "metadata has the pool %q from ordinal %d and the template %q from ordinal %d; keep one of them, best that of the metadata",
-				shorten(s.pool.String()), s.first, shorten(at.pool.String()), at.first)
+				shorten(meta.pool), s.first, shorten(tmpl.pool), at.first)
 			p.Key = k.pool
 			problems = append(problems, *p)
+		case !meta.asked:
+			s.placement = at
 		}
 	}
 	if problems.Err() != nil {
@@ -117,14 +129,23 @@ type keys struct {
 	masks               masks
 }
 
+func (o Options) keys() keys {
+	return keys{o.domain(), o.PoolKey(), o.firstKey(), masks{o.Mask4, o.Mask6}}
+}
+
 // section is what one set of annotations says.
 type section struct {
-	pool, first  string
-	asked, based bool
+	pool, first        string
+	asked, none, based bool
 }
+
+// noPool is what is written in place of a pool to give up the addresses of Pods that run.
+const noPool = "none"
 
 func (k keys) section(annotations map[string]string) (s section) {
 	s.pool, s.asked = annotations[k.pool]
+	s.none = s.asked && strings.TrimSpace(s.pool) == noPool
+	s.asked = s.asked && !s.none
 	s.first, s.based = annotations[k.first]
 	return s
 }
@@ -133,7 +154,7 @@ func (k keys) section(annotations map[string]string) (s section) {
 func (k keys) parse(s section) (at placement, problems Problems) {
 	if s.based {
 		var p *Problem
-		if at.first, p = parseFirst(s.first); p == nil && !s.asked {
+		if at.first, p = parseFirst(s.first); p == nil && !s.asked && !s.none {
 			p = refuse(CodeBadFirstOrdinal, "there is no %s beside it; write both in the same place", k.pool)
 		}
 		if p != nil {

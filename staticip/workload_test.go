@@ -1,6 +1,7 @@
 package staticip
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,12 @@ func TestReadPlaces(t *testing.T) {
 		{"metadata right, template wrong", map[string]string{key: "10.0.0.1"}, map[string]string{key: "x"}, "", 0, []string{"BadAddress"}},
 		{"typing mistakes", map[string]string{defaultPrefix + "/pols": "x", defaultPrefix + "/pol": "y", key: "10.0.0.1"}, nil, "", 0, []string{"UnknownKey", "UnknownKey"}},
 		{"another domain", map[string]string{defaultPrefix + ".example.com/pool": "x", defaultPrefix: "y"}, nil, "", 0, nil},
+		{"given up", map[string]string{key: " none\n", first: "2"}, nil, "", 0, nil},
+		{"given up in the template", nil, map[string]string{key: "none"}, "", 0, nil},
+		{"given up in both", map[string]string{key: "none"}, map[string]string{key: "none"}, "", 0, nil},
+		{"given up in one", map[string]string{key: "none"}, map[string]string{key: "10.0.0.1"}, "", 0, []string{"TwoPlaces"}},
+		{"given up in the other", map[string]string{key: "10.0.0.1"}, map[string]string{key: "none"}, "", 0, []string{"TwoPlaces"}},
+		{"one of several given up", map[string]string{key: "10.0.0.1,none"}, nil, "", 0, []string{"BadAddress"}},
 		{"a warning keeps the pool", map[string]string{key: "10.0.0.1,!10.0.0.9"}, nil, "10.0.0.1", 0, []string{"ExcludeUseless?"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -83,5 +90,8 @@ func TestManyBlocksAreNotAllListed(t *testing.T) {
 	got := CheckCreate(redis(1, "10.0.0.1"), n, Options{})
 	require.Contains(t, got[0].Message, "IPPool main 10.4.0.0/16, 1 more")
 	got = CheckCreate(redis(1, "fd00::1"), n, Options{})
-	require.Contains(t, got[0].Message, "a block of this family, once there is one")
+	require.Contains(t, got[0].Message, "is in no enabled block of the CNI; it has none for IPv6: add one, or leave the IPv6 addresses out")
+	n.Blocks = append(n.Blocks, Block{Name: "six", Prefix: netip.MustParsePrefix("fd00::/64"), Disabled: true})
+	got = CheckCreate(redis(1, "fd00::1"), n, Options{})
+	require.Contains(t, got[0].Message, "is in six fd00::/64, which is disabled; enable it, or leave the IPv6 addresses out: there is no other block of them")
 }

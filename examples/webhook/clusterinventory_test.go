@@ -11,8 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	k8stesting "k8s.io/client-go/testing"
-
-	"github.com/kubewright/kubewright/staticip"
 )
 
 // TestPlanOfACluster reads one that has some of what a plan would like to know.
@@ -54,7 +52,7 @@ func TestPlanOfACluster(t *testing.T) {
 			require.NoError(t, err)
 			require.Contains(t, notes.String(), c.note)
 			require.Equal(t, c.note == "", notes.Len() == 0)
-			r := staticip.Plan(inv.workloads, inv.network, a.options)
+			r := inv.plan(a.options)
 			require.Len(t, r.Usage, 1)
 			require.Equal(t, c.fail != "ippools", strings.Contains(r.Problems.Error(), "is in no enabled block"))
 			require.Equal(t, c.fail != "nodes", strings.Contains(r.Problems.Error(), "node worker-1 10.0.0.10/32"))

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,14 +21,21 @@ type inventory struct {
 	workloads []staticip.Workload
 	listed    map[setName]int // positions in workloads
 	doubts    []string        // about objects that are planned for all the same
+	options   staticip.Options
 	network   staticip.Network
+	pods      occupants
 	seen      map[string]bool // IPPools come in two API groups
 }
 
 func newInventory(a *addresses, namespace string) *inventory {
-	inv := &inventory{kinds: a.kinds, namespace: namespace, network: a.network, listed: map[setName]int{}, seen: map[string]bool{}}
-	inv.network.InUse = map[netip.Addr]string{}
-	return inv
+	return &inventory{kinds: a.kinds, namespace: namespace, options: a.options, network: a.network, listed: map[setName]int{}, seen: map[string]bool{}}
+}
+
+// plan judges everything that was added.
+func (inv *inventory) plan(opts staticip.Options) staticip.Report {
+	n := inv.network
+	n.InUse = inv.pods.inUse()
+	return staticip.Plan(inv.workloads, n, opts)
 }
 
 // add takes from an object what a plan needs to know; kinds that have nothing to do with addresses are passed over.
@@ -59,10 +65,11 @@ func (inv *inventory) add(o object) error {
 }
 
 func (inv *inventory) addSet(o object, gk schema.GroupKind) error {
-	w, doubt, err := workloadFrom(o.raw)
+	view, err := viewFrom(o.raw)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.String(), err)
 	}
+	w := view.Workload
 	w.Namespace = orDefault(w.Namespace, inv.namespace)
 	if gk != inv.kinds[0].GroupKind() {
 		w.Kind = gk.Kind + "." + gk.Group
@@ -71,8 +78,8 @@ func (inv *inventory) addSet(o object, gk schema.GroupKind) error {
 	if i, ok := inv.listed[name]; ok {
 		return sameSet(&inv.workloads[i], w)
 	}
-	if doubt != nil {
-		inv.doubts = append(inv.doubts, fmt.Sprintf("%s: %v", w, doubt))
+	if view.doubt != nil {
+		inv.doubts = append(inv.doubts, fmt.Sprintf("%s: %v", w, view.doubt))
 	}
 	inv.listed[name] = len(inv.workloads)
 	inv.workloads = append(inv.workloads, w)
@@ -89,25 +96,12 @@ func sameSet(listed *staticip.Workload, again staticip.Workload) error {
 	return nil
 }
 
-// addPod notes who has an address now. Pods that are done have given theirs back, and those of the host network have
-// that of their node.
 func (inv *inventory) addPod(o object) error {
 	var pod corev1.Pod
 	if err := json.Unmarshal(o.raw, &pod); err != nil {
 		return err
 	}
-	if pod.Spec.HostNetwork || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-		return nil
-	}
-	ips := []string{pod.Status.PodIP}
-	for _, ip := range pod.Status.PodIPs {
-		ips = append(ips, ip.IP)
-	}
-	for _, ip := range ips {
-		if addr, err := netip.ParseAddr(ip); err == nil {
-			inv.network.InUse[addr] = orDefault(pod.Namespace, inv.namespace) + "/" + pod.Name
-		}
-	}
+	inv.pods.add(orDefault(pod.Namespace, inv.namespace), &pod, inv.options)
 	return nil
 }
 
@@ -168,7 +162,7 @@ func (inv *inventory) addIPPool(o object) error {
 	}
 	s := pool.Spec
 	return inv.addBlock("IPPool "+o.Name, s.CIDR, staticip.Block{
-		Disabled: s.Disabled || len(s.AllowedUses) > 0 && !slices.Contains(s.AllowedUses, "Workload"),
+		Disabled: s.Disabled || o.DeletionTimestamp != nil || len(s.AllowedUses) > 0 && !slices.Contains(s.AllowedUses, "Workload"),
 		Manual:   s.AssignmentMode == "Manual",
 	})
 }

@@ -171,7 +171,7 @@ func (o *planOptions) print(inv *inventory, opts staticip.Options, s streams) er
 	if o.reservations != "" {
 		return o.printReservations(inv, opts, s)
 	}
-	found := staticip.Plan(inv.workloads, inv.network, opts)
+	found := inv.plan(opts)
 	if o.rows && over(found.Rows()) {
 		return usagef("-rows: there are more than %d Pods with an address; plan for fewer StatefulSets", planLimit)
 	}

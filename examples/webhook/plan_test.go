@@ -88,8 +88,28 @@ func TestPlanReads(t *testing.T) {
 		"headless Service": {"{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {clusterIP: None, clusterIPs: [None]}}", []string{"0 errors"}, exitOK},
 		"Pod of the set":   {"{apiVersion: v1, kind: Pod, metadata: {name: s-0}, status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]}}", []string{"0 errors"}, exitOK},
 		"another's Pod":    {"{apiVersion: v1, kind: Pod, metadata: {name: t-0}, status: {podIP: 10.0.0.1}}", []string{"is in use by Pod default/t-0"}, exitFailed},
-		"host network":     {"{apiVersion: v1, kind: Pod, metadata: {name: t-0}, spec: {hostNetwork: true}, status: {podIP: 10.0.0.1}}", []string{"0 errors"}, exitOK},
-		"manual block":     {"{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.0.0.0/24, assignmentMode: Manual}}", []string{"0 errors"}, exitOK},
+		"a Pod that waits": {`{apiVersion: v1, kind: Pod, metadata: {name: t-0, annotations: {cni.projectcalico.org/ipAddrs: '["10.0.0.1"]'}}}`, []string{"10.0.0.1 (ordinal 0) is in use by Pod default/t-0"}, exitFailed},
+		"a Pod that waits for one that has it": {
+			`{apiVersion: v1, kind: Pod, metadata: {name: r-0, annotations: {cni.projectcalico.org/ipAddrs: '["10.0.0.1"]'}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: t-0}, status: {podIP: 10.0.0.1}}`,
+			[]string{"10.0.0.1 (ordinal 0) is in use by Pod default/t-0"},
+			exitFailed,
+		},
+		"two say they have it": {
+			`{apiVersion: v1, kind: Pod, metadata: {name: t-0}, status: {podIP: 10.0.0.1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: r-0}, status: {podIP: 10.0.0.1}}`,
+			[]string{"10.0.0.1 (ordinal 0) is in use by Pod default/r-0"},
+			exitFailed,
+		},
+		"host network": {"{apiVersion: v1, kind: Pod, metadata: {name: t-0}, spec: {hostNetwork: true}, status: {podIP: 10.0.0.1}}", []string{"0 errors"}, exitOK},
+		"manual block": {"{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.0.0.0/24, assignmentMode: Manual}}", []string{"0 errors"}, exitOK},
+		"IPPool on its way out": {
+			"{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p, deletionTimestamp: '2026-01-01T00:00:00Z'}, spec: {cidr: 10.0.0.0/24}}",
+			[]string{"is in IPPool p 10.0.0.0/24, which is disabled"},
+			exitFailed,
+		},
 		"one pool, two groups": {
 			`{apiVersion: crd.projectcalico.org/v1, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.1.0.0/24}}
 ---
@@ -143,6 +163,20 @@ func TestPlanOfASetListedTwice(t *testing.T) {
 	require.Equal(t, exitUsage, r.code)
 	require.Contains(t, r.err, "StatefulSet default/s is listed twice, and not the same; only the first is planned for")
 	require.Contains(t, r.out, "1 StatefulSet, 1 with a pool: 0 errors, 0 warnings")
+}
+
+// TestPlanProblemsAreCounted where one object has too many to print.
+func TestPlanProblemsAreCounted(t *testing.T) {
+	wrong := but(planSetOf, "10.0.0.1-10.0.0.9", strings.Repeat("10.0.0.256,", 1000)) + but(planSetOf, "name: s", "name: t")
+	r := invoke(t, wrong, "plan", "-f", "-")
+	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, 20, strings.Count(r.out, "error   BadAddress: StatefulSet default/s: "))
+	require.Contains(t, r.out, "\n... and of StatefulSet default/s 980 errors and 0 warnings more: -o json has all\n")
+	require.Contains(t, r.out, "2 StatefulSets, 1 with a pool: 1000 errors, 0 warnings\n")
+	require.Contains(t, invoke(t, wrong, "plan", "-reservations", "cidr", "-f", "-").err, "... and of StatefulSet default/s 980 errors")
+	var printed planReport
+	require.NoError(t, json.Unmarshal([]byte(invoke(t, wrong, "plan", "-o", "json", "-f", "-").out), &printed))
+	require.Len(t, printed.Problems, 1000)
 }
 
 // TestPlanIsBounded by what can be printed, not by the replicas of a StatefulSet.

@@ -94,10 +94,8 @@ func (r *planReport) addProblem(p staticip.Problem) {
 	}
 	if p.Severity == staticip.SeverityWarning {
 		line.Severity = staticip.SeverityWarning
-		r.Summary.Warnings++
-	} else {
-		r.Summary.Errors++
 	}
+	r.Summary.count(line.Severity)
 	if p.Addr.IsValid() {
 		line.Address = p.Addr.String()
 	}
@@ -141,14 +139,37 @@ func (r *planReport) text(output string) (string, error) {
 			return fmt.Sprintf("%s/%s\t%s\t%s", row.Namespace, row.Pod, orDefault(row.IPv4, "-"), orDefault(row.IPv6, "-"))
 		})
 	}
-	for _, p := range r.Problems {
-		text.WriteString(p.line + "\n")
-	}
+	r.appendProblems(&text)
 	if len(r.Problems) > 0 {
 		text.WriteString("\n")
 	}
 	text.WriteString(r.Summary.String())
 	return text.String(), nil
+}
+
+// problemLines is how many problems of one object are printed; a pool with 4096 wrong items has as many.
+const problemLines = 20
+
+// appendProblems adds a line for each problem, and one for those of an object that are too many.
+func (r *planReport) appendProblems(text *strings.Builder) {
+	for rest := r.Problems; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Object == rest[0].Object {
+			n++
+		}
+		shown := min(n, problemLines)
+		for _, p := range rest[:shown] {
+			text.WriteString(p.line + "\n")
+		}
+		var left planSummary
+		for _, p := range rest[shown:n] {
+			left.count(p.Severity)
+		}
+		if n > shown {
+			fmt.Fprintf(text, "... and of %s %s and %s more: -o json has all\n", rest[0].Object, counted(left.Errors, "error"), counted(left.Warnings, "warning"))
+		}
+		rest = rest[n:]
+	}
 }
 
 // appendTable adds a table and an empty line.
@@ -160,6 +181,14 @@ func appendTable[T any](text *strings.Builder, head string, lines []T, line func
 	}
 	_ = w.Flush()
 	text.WriteString("\n")
+}
+
+func (s *planSummary) count(severity staticip.Severity) {
+	if severity == staticip.SeverityWarning {
+		s.Warnings++
+	} else {
+		s.Errors++
+	}
 }
 
 func (s planSummary) String() string {

@@ -26,7 +26,7 @@ func (o *planOptions) printReservations(inv *inventory, opts staticip.Options, s
 	case "cilium":
 		opts.Renderer = staticip.Cilium{}
 	}
-	found := staticip.Plan(inv.workloads, inv.network, opts)
+	found := inv.plan(opts)
 	text, err := o.reservationText(found)
 	if err != nil {
 		return err
@@ -35,9 +35,9 @@ func (o *planOptions) printReservations(inv *inventory, opts staticip.Options, s
 		return err
 	}
 	r := newPlanReport(found, len(inv.workloads), false)
-	for _, p := range r.Problems {
-		s.say("%s\n", p.line)
-	}
+	var problems strings.Builder
+	r.appendProblems(&problems)
+	s.say("%s", problems.String())
 	return r.err()
 }
 

@@ -4,19 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/pager"
 
 	"github.com/kubewright/kubewright/staticip"
 )
 
-// setReader reads the StatefulSet that an owner reference names, or whatever has its name now.
+// setReader reads the StatefulSet that an owner reference names, or whatever has its name now, and what its Pods have.
 type setReader interface {
-	readSet(ctx context.Context, namespace string, owner staticip.Owner) (staticip.Workload, error)
+	readSet(ctx context.Context, namespace string, owner staticip.Owner) (setView, error)
+	inUse(ctx context.Context, set setView, opts staticip.Options) (map[netip.Addr]string, error)
 }
 
 // What a setReader can say besides that something went wrong.
@@ -37,21 +46,63 @@ func newDynamic(c *rest.Config) (dynamic.Interface, error) {
 	return dynamic.NewForConfig(c)
 }
 
-func (s clusterSets) readSet(ctx context.Context, namespace string, owner staticip.Owner) (staticip.Workload, error) {
+func (s clusterSets) readSet(ctx context.Context, namespace string, owner staticip.Owner) (setView, error) {
 	gvr := resourceOf(schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind))
 	found, err := s.client.Resource(gvr).Namespace(namespace).Get(ctx, owner.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return staticip.Workload{}, errNoSuchSet
+		return setView{}, errNoSuchSet
 	case err != nil:
-		return staticip.Workload{}, fmt.Errorf("read %s %s/%s: %w", owner.Kind, namespace, owner.Name, err)
+		return setView{}, fmt.Errorf("read %s %s/%s: %w", owner.Kind, namespace, owner.Name, err)
 	}
-	w, _, err := workloadFromObject(namespace, found)
-	return w, err
+	return viewOfAny(namespace, found)
+}
+
+// inUse lists the Pods of a set, and those without a controller that it will adopt. It is asked only when a set gets
+// addresses, so this is a LIST, by label, for each change of a pool and each scaling up.
+func (s clusterSets) inUse(ctx context.Context, set setView, opts staticip.Options) (map[netip.Addr]string, error) {
+	var found occupants
+	err := listPods(ctx, s.client, set, func(pod *corev1.Pod) {
+		if set.owns(pod) && pod.DeletionTimestamp == nil { // one that is on its way out waits for nobody
+			found.add(set.Namespace, pod, opts)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the Pods of %s: %w", set, err)
+	}
+	return found.inUse(), nil
+}
+
+func listPods(ctx context.Context, client dynamic.Interface, set setView, each func(*corev1.Pod)) error {
+	selector, err := metav1.LabelSelectorAsSelector(set.selector)
+	if set.selector == nil || err != nil {
+		selector = labels.Everything() // no set without a selector that can be read is stored; owners are compared anyhow
+	}
+	pods := client.Resource(corev1.SchemeGroupVersion.WithResource("pods")).Namespace(set.Namespace)
+	pages := pager.New(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return pods.List(ctx, o) })
+	return pages.EachListItem(ctx, metav1.ListOptions{LabelSelector: selector.String()}, func(item runtime.Object) error {
+		var pod corev1.Pod
+		err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.(*unstructured.Unstructured).Object, &pod)
+		if err == nil {
+			each(&pod)
+		}
+		return err
+	})
+}
+
+// owns reports whether a Pod that the selector matches is one of the set's, or will be: its controller adopts those that
+// have none and a name of its own.
+func (v *setView) owns(pod *corev1.Pod) bool {
+	if controller := metav1.GetControllerOf(pod); controller != nil {
+		return string(controller.UID) == v.UID
+	}
+	suffix, ok := strings.CutPrefix(pod.Name, v.Name+"-")
+	_, err := strconv.ParseUint(suffix, 10, 31)
+	return ok && err == nil
 }
 
 // inputSets are the StatefulSets of the input of "review".
-type inputSets map[setName]staticip.Workload
+type inputSets map[setName]setView
 
 type setName struct{ group, kind, namespace, name string }
 
@@ -61,13 +112,13 @@ func (s inputSets) note(o object, namespace string, kinds setKinds) {
 	if !kinds.has(gvk.GroupKind()) {
 		return
 	}
-	if w, _, err := workloadFrom(o.raw); err == nil {
+	if w, err := viewFrom(o.raw); err == nil {
 		w.Namespace = orDefault(w.Namespace, namespace)
 		s[setName{gvk.Group, gvk.Kind, w.Namespace, w.Name}] = w
 	}
 }
 
-func (s inputSets) readSet(_ context.Context, namespace string, owner staticip.Owner) (staticip.Workload, error) {
+func (s inputSets) readSet(_ context.Context, namespace string, owner staticip.Owner) (setView, error) {
 	gvk := schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind)
 	w, ok := s[setName{gvk.Group, gvk.Kind, namespace, owner.Name}]
 	if !ok {
@@ -77,6 +128,11 @@ func (s inputSets) readSet(_ context.Context, namespace string, owner staticip.O
 		w.UID = owner.UID // a manifest, which has none: the name is all there is to go by
 	}
 	return w, nil
+}
+
+// inUse knows of no Pods: every object of the input is judged as one that is new.
+func (s inputSets) inUse(context.Context, setView, staticip.Options) (map[netip.Addr]string, error) {
+	return nil, nil
 }
 
 func orDefault(value, otherwise string) string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -44,7 +45,8 @@ func newFixed(t *testing.T, objects ...string) fixed {
 	for _, text := range objects {
 		stored = append(stored, fromYAML(t, text))
 	}
-	cluster := dynamicfake.NewSimpleDynamicClient(runtime.NewScheme(), stored...)
+	pods := corev1.SchemeGroupVersion.WithResource("pods")
+	cluster := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{pods: "PodList"}, stored...)
 	c.StaticIP.sets = clusterSets{cluster}
 	h, err := c.handler(admission.Options{FullVerification: true})
 	require.NoError(t, err)
@@ -123,6 +125,7 @@ func TestPodGetsItsAddress(t *testing.T) {
 	const key = "cni.projectcalico.org/ipAddrs"
 	kruise := but(redis, "apps/v1", "apps.kruise.io/v1beta1", "name: redis", "name: adv", "uid-1", "uid-2")
 	plain := `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: plain, namespace: shop, uid: uid-3}}`
+	freed := `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: freed, namespace: shop, uid: uid-4, annotations: {staticip.kubewright.io/pool: none}}}`
 	for name, c := range map[string]struct {
 		pod     string
 		refused string
@@ -145,14 +148,16 @@ func TestPodGetsItsAddress(t *testing.T) {
 			withPool(but(owned, "redis-1", "web-5d4f8-24567", "kind: StatefulSet, name: redis", "kind: ReplicaSet, name: web-5d4f8", "name: web-5d4f8-24567", "name: web-5d4f8-24567, labels: {pod-template-hash: 5d4f8}")),
 			"is owned by ReplicaSet web-5d4f8 (Deployment web), whose Pods have random names", "",
 		},
-		"not from the controller":        {but(owned, "redis-1", "redis-01"), "name is not redis-<ordinal>", ""},
-		"generated name":                 {but(owned, "name: redis-1", "generateName: redis-"), "name is not redis-<ordinal>", ""},
-		"label of another ordinal":       {but(owned, "name: redis-1,", `name: redis-1, labels: {apps.kubernetes.io/pod-index: "0"},`), `is "0" but the name says 1`, ""},
-		"wrong name, set without a pool": {but(owned, "redis-1", "redis-01", "redis", "plain", "uid-1", "uid-3"), "", ""},
-		"asks, set without a pool":       {withPool(but(owned, "redis", "plain", "uid-1", "uid-3")), "StatefulSet shop/plain has no pool any more, so the Pod would get a random address", ""},
+		"not from the controller":                {but(owned, "redis-1", "redis-01"), "name is not redis-<ordinal>", ""},
+		"generated name":                         {but(owned, "name: redis-1", "generateName: redis-"), "name is not redis-<ordinal>", ""},
+		"label of another ordinal":               {but(owned, "name: redis-1,", `name: redis-1, labels: {apps.kubernetes.io/pod-index: "0"},`), `is "0" but the name says 1`, ""},
+		"wrong name, set without a pool":         {but(owned, "redis-1", "redis-01", "redis", "plain", "uid-1", "uid-3"), "", ""},
+		"asks, set without a pool":               {withPool(but(owned, "redis", "plain", "uid-1", "uid-3")), "", `["10.0.0.11"]`},
+		"of an old revision, addresses given up": {withPool(but(owned, "redis", "freed", "uid-1", "uid-4")), "", ""},
+		"wrong name, addresses given up":         {but(owned, "redis-1", "redis-01", "redis", "freed", "uid-1", "uid-4"), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixed(t, redis, kruise, plain)
+			f := newFixed(t, redis, kruise, plain, freed)
 			req := request(t, c.pod, "")
 			allowed, text, patched := f.said(t, req)
 			require.Equal(t, c.refused == "", allowed, text)
@@ -270,6 +275,9 @@ func TestStaticIPManifests(t *testing.T) {
 	require.Equal(t, "CREATE UPDATE ", sent[schema.GroupResource{Group: "apps", Resource: "statefulsets"}])
 	for _, group := range []string{"apps", "apps.kruise.io"} {
 		require.Equal(t, "UPDATE ", sent[schema.GroupResource{Group: group, Resource: "statefulsets/scale"}])
+	}
+	for _, resource := range []string{"clonesets", "daemonsets", "broadcastjobs"} {
+		require.Equal(t, "CREATE UPDATE ", sent[schema.GroupResource{Group: "apps.kruise.io", Resource: resource}])
 	}
 	require.Len(t, m.Mutating.Webhooks[0].Rules, 1)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -47,44 +46,76 @@ func (a *addresses) registrations() []admission.Registration {
 	return append(out, a.others()...)
 }
 
-// set judges a StatefulSet.
-func (a *addresses) set(_ context.Context, req *admissionv1.AdmissionRequest, obj, old *appsv1.StatefulSet) []admission.Finding {
-	w := workloadOf(req.Namespace, obj)
-	if old == nil {
-		return a.onSet(w, staticip.CheckCreate(w, a.network, a.options))
+// set judges a StatefulSet. One that is being deleted makes no Pods any more, and nothing must keep it.
+func (a *addresses) set(ctx context.Context, req *admissionv1.AdmissionRequest, obj, old *appsv1.StatefulSet) []admission.Finding {
+	view := viewOf(req.Namespace, obj)
+	switch {
+	case obj.DeletionTimestamp != nil:
+		return nil
+	case old == nil:
+		return a.judge(ctx, nil, view)
 	}
-	return a.onSet(w, staticip.CheckUpdate(workloadOf(req.Namespace, old), w, a.network, a.options))
+	before := viewOf(req.Namespace, old)
+	return a.judge(ctx, &before.Workload, view)
 }
 
 // otherSet judges a set of ownerKinds.
-func (a *addresses) otherSet(_ context.Context, req *admissionv1.AdmissionRequest, obj, old *unstructured.Unstructured) []admission.Finding {
-	w, doubt, err := workloadFromObject(req.Namespace, obj)
-	if err != nil {
+func (a *addresses) otherSet(ctx context.Context, req *admissionv1.AdmissionRequest, obj, old *unstructured.Unstructured) []admission.Finding {
+	view, err := viewOfAny(req.Namespace, obj)
+	switch {
+	case obj.GetDeletionTimestamp() != nil:
+		return nil
+	case err != nil:
 		return a.unreadable(err, obj, old)
 	}
 	var findings []admission.Finding
-	if doubt != nil && a.asked(w.Annotations, w.Template) {
-		findings = append(findings, admission.Finding{Action: admission.Warn, Message: doubt.Error()})
+	if view.doubt != nil && a.options.Asks(view.Annotations, view.Template) {
+		findings = append(findings, admission.Finding{Action: admission.Warn, Message: view.doubt.Error()})
 	}
-	if old == nil {
-		return append(findings, a.onSet(w, staticip.CheckCreate(w, a.network, a.options))...)
+	var before *staticip.Workload
+	if old != nil {
+		if was, err := viewOfAny(req.Namespace, old); err == nil { // or it can be read at last, as if it were new
+			before = &was.Workload
+		}
 	}
-	before, _, err := workloadFromObject(req.Namespace, old)
+	return append(findings, a.judge(ctx, before, view)...)
+}
+
+// judge says what is wrong with a new set, or with the change of an old one.
+func (a *addresses) judge(ctx context.Context, old *staticip.Workload, view setView) []admission.Finding {
+	var before staticip.Workload
+	if old != nil {
+		before = *old
+	}
+	n, err := a.around(ctx, before, view)
 	if err != nil {
-		return append(findings, a.onSet(w, staticip.CheckCreate(w, a.network, a.options))...) // it can be read at last
+		return []admission.Finding{{Err: err}}
 	}
-	return append(findings, a.onSet(w, staticip.CheckUpdate(before, w, a.network, a.options))...)
+	problems := staticip.CheckCreate(view.Workload, n, a.options)
+	if old != nil {
+		problems = staticip.CheckUpdate(before, view.Workload, n, a.options)
+	}
+	return a.onSet(view.Workload, problems)
+}
+
+// around is the network, with what the Pods of a set have where that counts.
+func (a *addresses) around(ctx context.Context, before staticip.Workload, view setView) (n staticip.Network, err error) {
+	n = a.network
+	if staticip.NeedsInUse(before, view.Workload, a.options) {
+		n.InUse, err = a.sets.inUse(ctx, view, a.options)
+	}
+	return n, err
 }
 
 // unreadable refuses a set that asks for a pool, unless it could not be read before either: it may be on its way out.
 func (a *addresses) unreadable(err error, obj, old *unstructured.Unstructured) []admission.Finding {
 	inTemplate, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "template", "metadata", "annotations")
-	if !a.asked(obj.GetAnnotations(), inTemplate) {
+	if !a.options.Asks(obj.GetAnnotations(), inTemplate) {
 		return nil
 	}
 	finding := admission.Finding{Message: err.Error()}
 	if old != nil {
-		if _, _, err := workloadFromObject("", old); err != nil {
+		if _, err := viewOfAny("", old); err != nil {
 			finding.Action = admission.Warn
 		}
 	}
@@ -97,21 +128,27 @@ func (a *addresses) scale(ctx context.Context, req *admissionv1.AdmissionRequest
 	if !ok || old != nil && old.Spec.Replicas == obj.Spec.Replicas {
 		return nil
 	}
-	w, err := a.sets.readSet(ctx, req.Namespace, staticip.Owner{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Name: req.Name})
+	view, err := a.sets.readSet(ctx, req.Namespace, staticip.Owner{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Name: req.Name})
 	switch {
 	case errors.Is(err, errNoSuchSet):
 		return nil // deleted meanwhile: there is nothing left to scale
 	case err != nil:
 		return []admission.Finding{{Err: err}}
 	}
-	problems := staticip.CheckScale(w, obj.Spec.Replicas, a.network, a.options)
+	before := view.Workload
+	view.Replicas = obj.Spec.Replicas
+	n, err := a.around(ctx, before, view)
+	if err != nil {
+		return []admission.Finding{{Err: err}}
+	}
+	problems := staticip.CheckScale(before, obj.Spec.Replicas, n, a.options)
 	return findingsOf(problems, "", func(string) string { return "spec.replicas" })
 }
 
 // assign gives a Pod its address. Pods that neither ask for one nor belong to a StatefulSet pass without a word.
 func (a *addresses) assign(ctx context.Context, req *admissionv1.AdmissionRequest, pod *corev1.Pod) error {
 	p := podOf(req.Namespace, pod)
-	asked := a.asked(pod.Annotations)
+	asked := a.options.Asks(pod.Annotations)
 	owner, _, noOrdinal := staticip.Identify(p, a.options)
 	if noOrdinal != nil {
 		// The controller of a Pod with a wrong name or label is a set all the same, and may have a pool.
@@ -138,18 +175,13 @@ func (a *addresses) assign(ctx context.Context, req *admissionv1.AdmissionReques
 	case err != nil:
 		return err
 	}
-	switch gone := !a.asked(w.Annotations, w.Template); {
-	case gone && asked:
-		return a.refuse(p, staticip.Problems{{
-			Code: staticip.CodePoolEmpty, Object: p.String(), Key: a.options.PoolKey(),
-			Message: fmt.Sprintf("%s has no pool any more, so the Pod would get a random address; restore its pool, or remove the annotation from its template and from revisions that it still has Pods of", w),
-		}})
-	case gone:
+	switch {
+	case !asked && !a.options.Asks(w.Annotations, w.Template):
 		return nil
 	case noOrdinal != nil:
 		return a.refuse(p, noOrdinal)
 	}
-	set, err := staticip.Assign(p, w, a.options)
+	set, err := staticip.Assign(p, w.Workload, a.options)
 	if err != nil {
 		return a.refuse(p, err)
 	}
@@ -158,14 +190,6 @@ func (a *addresses) assign(ctx context.Context, req *admissionv1.AdmissionReques
 	}
 	maps.Copy(pod.Annotations, set)
 	return nil
-}
-
-// asked reports whether a pool is written in any of these annotations, right or wrong.
-func (a *addresses) asked(annotations ...map[string]string) bool {
-	return slices.ContainsFunc(annotations, func(set map[string]string) bool {
-		_, ok := set[a.options.PoolKey()]
-		return ok
-	})
 }
 
 func controllerOf(p staticip.Pod) staticip.Owner {

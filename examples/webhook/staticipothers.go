@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubewright/kubewright/admission"
@@ -18,7 +20,7 @@ import (
 // refused one by one, where only their events tell.
 func (a *addresses) others() []admission.Registration {
 	apps, batch := appsv1.SchemeGroupVersion, batchv1.SchemeGroupVersion
-	return []admission.Registration{
+	return append(a.kruise(), []admission.Registration{
 		other(a, apps.WithKind("Deployment"), func(d *appsv1.Deployment) templates { return templates{d.Spec.Template.Annotations} }),
 		other(a, apps.WithKind("DaemonSet"), func(d *appsv1.DaemonSet) templates { return templates{d.Spec.Template.Annotations} }),
 		other(a, apps.WithKind("ReplicaSet"), func(r *appsv1.ReplicaSet) templates { return templates{r.Spec.Template.Annotations} }),
@@ -32,7 +34,24 @@ func (a *addresses) others() []admission.Registration {
 		other(a, batch.WithKind("CronJob"), func(c *batchv1.CronJob) templates {
 			return templates{c.Spec.JobTemplate.Annotations, c.Spec.JobTemplate.Spec.Template.Annotations}
 		}),
+	}...)
+}
+
+// kruise does the same for the workloads of OpenKruise that have a Pod template, where one of its kinds is among
+// ownerKinds, and so OpenKruise in the cluster.
+func (a *addresses) kruise() (out []admission.Registration) {
+	const group = "apps.kruise.io"
+	if !slices.ContainsFunc(a.kinds, func(gvk schema.GroupVersionKind) bool { return gvk.Group == group }) {
+		return nil
 	}
+	for _, kind := range []string{"CloneSet", "DaemonSet", "BroadcastJob"} {
+		gvk := schema.GroupVersionKind{Group: group, Version: "v1alpha1", Kind: kind}
+		out = append(out, other(a, gvk, func(o *unstructured.Unstructured) templates {
+			inside, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "metadata", "annotations")
+			return templates{inside}
+		}))
+	}
+	return out
 }
 
 // templates are the annotations of the templates in a workload, from the outside in.

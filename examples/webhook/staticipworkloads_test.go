@@ -106,6 +106,10 @@ func TestOthersAreRefused(t *testing.T) {
 		"without template":      {of(inMetadata, "v1", "ReplicationController"), "is a ReplicationController"},
 		"Job":                   {of(inTemplate, "batch/v1", "Job"), "is a Job"},
 		"CronJob":               {but(of(inTemplate, "batch/v1", "CronJob"), "spec: {template: {", "spec: {jobTemplate: {spec: {template: {", "}}}}}", "}}}}}}}"), "is a CronJob"},
+		"CloneSet":              {of(inTemplate, "apps.kruise.io/v1alpha1", "CloneSet"), "is a CloneSet, whose Pods have random names"},
+		"CloneSet's metadata":   {of(inMetadata, "apps.kruise.io/v1alpha1", "CloneSet"), "is a CloneSet, whose Pods have random names"},
+		"Advanced DaemonSet":    {of(inTemplate, "apps.kruise.io/v1alpha1", "DaemonSet"), "is a DaemonSet, of API version apps.kruise.io/v1alpha1, which is not known to give its Pods ordinals here"},
+		"BroadcastJob":          {of(inTemplate, "apps.kruise.io/v1alpha1", "BroadcastJob"), "is a BroadcastJob, of API version"},
 		"CronJob's Jobs":        {but(of(inTemplate, "batch/v1", "CronJob"), "template:", "jobTemplate:"), "is a CronJob"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,6 +123,8 @@ func TestOthersAreRefused(t *testing.T) {
 			allowed, text, _ = f.said(t, request(t, c.text, c.text))
 			require.True(t, allowed, "it was there before")
 			require.Contains(t, text, c.want)
+			allowed, text, _ = f.said(t, request(t, but(c.text, "10.0.0.1", "none"), ""))
+			require.True(t, allowed, text)
 			allowed, text, _ = f.said(t, request(t, without, c.text))
 			require.True(t, allowed)
 			require.Empty(t, text)

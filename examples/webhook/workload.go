@@ -20,9 +20,11 @@ type statefulSet struct {
 	metav1.PartialObjectMetadata `json:",inline"`
 
 	Spec struct {
-		Replicas       *int32 `json:"replicas"`
-		Ordinals       struct{ Start int32 }
-		UpdateStrategy struct {
+		Replicas            *int32                         `json:"replicas"`
+		Selector            *metav1.LabelSelector          `json:"selector"`
+		PodManagementPolicy appsv1.PodManagementPolicyType `json:"podManagementPolicy"`
+		Ordinals            struct{ Start int32 }
+		UpdateStrategy      struct {
 			Type appsv1.StatefulSetUpdateStrategyType
 		}
 		// ReserveOrdinals are ordinals without a Pod, 3 or "3-5": OpenKruise's.
@@ -36,18 +38,26 @@ type statefulSet struct {
 	}
 }
 
-// workloadFrom reads the JSON of a StatefulSet. doubt is not nil if its controller ignores some of what was meant.
-func workloadFrom(raw []byte) (w staticip.Workload, doubt, err error) {
+// setView is a StatefulSet as the webhook sees it.
+type setView struct {
+	staticip.Workload
+	selector *metav1.LabelSelector // of its Pods
+	doubt    error                 // its controller ignores some of what was meant
+}
+
+// viewFrom reads the JSON of a StatefulSet.
+func viewFrom(raw []byte) (setView, error) {
 	var s statefulSet
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return staticip.Workload{}, nil, fmt.Errorf("not a StatefulSet: %w", err)
+		return setView{}, fmt.Errorf("not a StatefulSet: %w", err)
 	}
-	w = staticip.Workload{
+	w := staticip.Workload{
 		Namespace:   s.Namespace,
 		Name:        s.Name,
 		UID:         string(s.UID),
 		Replicas:    1,
 		Start:       s.Spec.Ordinals.Start,
+		Parallel:    s.Spec.PodManagementPolicy == appsv1.ParallelPodManagement,
 		OnDelete:    s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType,
 		HostNetwork: s.Spec.Template.Spec.HostNetwork,
 		Annotations: s.Annotations,
@@ -56,8 +66,9 @@ func workloadFrom(raw []byte) (w staticip.Workload, doubt, err error) {
 	if s.Spec.Replicas != nil {
 		w.Replicas = *s.Spec.Replicas
 	}
+	var doubt error
 	w.Skipped, doubt = reserved(s.Spec.ReserveOrdinals)
-	return w, doubt, nil
+	return setView{w, s.Spec.Selector, doubt}, nil
 }
 
 // reserved reads reserveOrdinals as OpenKruise does: a string is a range, also of one ordinal, and one string that is
@@ -77,15 +88,15 @@ func reserved(list []intstr.IntOrString) (spans []staticip.Span, doubt error) {
 	return spans, nil
 }
 
-// workloadFromObject is the same of an object of any kind.
-func workloadFromObject(namespace string, o *unstructured.Unstructured) (w staticip.Workload, doubt, err error) {
+// viewOfAny is the same of an object of any kind.
+func viewOfAny(namespace string, o *unstructured.Unstructured) (setView, error) {
 	raw, err := o.MarshalJSON()
 	if err != nil {
-		return staticip.Workload{}, nil, err
+		return setView{}, err
 	}
-	w, doubt, err = workloadFrom(raw)
-	w.Namespace = namespace
-	return w, doubt, err
+	view, err := viewFrom(raw)
+	view.Namespace = namespace
+	return view, err
 }
 
 func parseSpan(text string) (staticip.Span, error) {
@@ -98,13 +109,14 @@ func parseSpan(text string) (staticip.Span, error) {
 	return staticip.Span{First: int32(a), Last: int32(b)}, nil //nolint:gosec // parsed as 32 bits
 }
 
-// workloadOf is the same of a typed StatefulSet, as it is reviewed.
-func workloadOf(namespace string, s *appsv1.StatefulSet) staticip.Workload {
+// viewOf is the same of a typed StatefulSet, as it is reviewed.
+func viewOf(namespace string, s *appsv1.StatefulSet) setView {
 	w := staticip.Workload{
 		Namespace:   namespace,
 		Name:        s.Name,
 		UID:         string(s.UID),
 		Replicas:    1,
+		Parallel:    s.Spec.PodManagementPolicy == appsv1.ParallelPodManagement,
 		OnDelete:    s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType,
 		HostNetwork: s.Spec.Template.Spec.HostNetwork,
 		Annotations: s.Annotations,
@@ -116,7 +128,7 @@ func workloadOf(namespace string, s *appsv1.StatefulSet) staticip.Workload {
 	if s.Spec.Ordinals != nil {
 		w.Start = s.Spec.Ordinals.Start
 	}
-	return w
+	return setView{w, s.Spec.Selector, nil}
 }
 
 // podOf is what package staticip reads of a Pod. The namespace is the request's: the Pod may not have it yet.

@@ -34,9 +34,7 @@ const (
 // TestStaticIP is what happens to a StatefulSet with an address for each of its Pods, and to what only looks like one.
 func TestStaticIP(t *testing.T) {
 	c := shared.Get(t)
-	config := filepath.Join(t.TempDir(), "config.yaml")
-	require.NoError(t, os.WriteFile(config, []byte(fixedConfig), 0o600))
-	installExample(t, c, "-config="+config)
+	installExample(t, c, "-config="+writeFixedConfig(t))
 
 	t.Run("Pods get their addresses in order", func(t *testing.T) { testParallelSet(t, c) })
 	t.Run("Pods that wait for each other do too", func(t *testing.T) { testOrderedSet(t, c) })
@@ -47,7 +45,18 @@ func TestStaticIP(t *testing.T) {
 	t.Run("a recreated Pod", func(t *testing.T) { testRecreatedPod(t, c) })
 	t.Run("a recreated StatefulSet", func(t *testing.T) { testRecreatedSet(t, c) })
 	t.Run("an edited address", func(t *testing.T) { testEditedAddress(t, c) })
+	t.Run("addresses that Pods still have", func(t *testing.T) { testHeldAddresses(t, c) })
+	t.Run("a pool that goes", func(t *testing.T) { testRemovedPool(t, c) })
+	t.Run("a scale onto an address that a Pod still has", func(t *testing.T) { testScaleOntoHeld(t, c) })
+	t.Run("Pods that an earlier set has left", func(t *testing.T) { testAdoptedPods(t, c) })
 	t.Run("the plan of the cluster", func(t *testing.T) { testPlan(t, c) })
+}
+
+func writeFixedConfig(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(fixedConfig), 0o600))
+	return file
 }
 
 // fixedSet is a StatefulSet with a pool.
@@ -188,6 +197,64 @@ func testEditedAddress(t *testing.T, c *cluster.Cluster) {
 	// The API server takes annotations through the status too, as CNIs write theirs. README.md says who must not.
 	c.MustKubectl(t, "patch", "pod/redis-0", "--subresource=status", `--patch={"metadata": {"annotations": {"`+addressKey+`": "[\"10.20.7.11\"]"}}}`, in)
 	wantAddresses(t, c, in, `redis-0=["10.20.7.11"]`)
+}
+
+// testHeldAddresses comes back to a pool, in another order, by way of another one.
+func testHeldAddresses(t *testing.T, c *cluster.Cluster) {
+	in := "--namespace=" + c.Namespace(t)
+	pool := func(addresses string) []string {
+		return []string{"annotate", "statefulset/redis", "--overwrite", poolKey + "=" + addresses, in}
+	}
+	c.WithStdin(fixedSet("redis", "10.20.9.10-10.20.9.12", threeAtOnce)).MustKubectl(t, "create", "-f", "-", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.9.10"] redis-1=["10.20.9.11"] redis-2=["10.20.9.12"]`)
+	c.MustKubectl(t, pool("10.20.9.20-10.20.9.22")...)
+	requireRefused(t, c.Client, "10.20.9.11 (first of ordinals 0-1) is in use by Pod ", pool("10.20.9.11-10.20.9.13")...)
+	c.MustKubectl(t, pool("10.20.9.10-10.20.9.12")...)
+	c.MustKubectl(t, pool("10.20.9.20-10.20.9.22")...)
+	c.MustKubectl(t, "delete", "pods", "--all", "--wait=false", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.9.20"] redis-1=["10.20.9.21"] redis-2=["10.20.9.22"]`)
+	c.MustKubectl(t, pool("10.20.9.11-10.20.9.13")...)
+}
+
+func testRemovedPool(t *testing.T, c *cluster.Cluster) {
+	in := "--namespace=" + c.Namespace(t)
+	c.WithStdin(fixedSet("redis", "10.20.10.10-10.20.10.12", threeAtOnce)).MustKubectl(t, "create", "-f", "-", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.10.10"] redis-1=["10.20.10.11"] redis-2=["10.20.10.12"]`)
+	requireRefused(t, c.Client, `the pool is removed, but there are Pods of ordinals 0-2, which would get a random address when they restart; restore it, scale to 0 first, or write "none"`,
+		"annotate", "statefulset/redis", poolKey+"-", in)
+	_, warning, err := c.Kubectl(t, "annotate", "statefulset/redis", "--overwrite", poolKey+"=none", in)
+	require.NoError(t, err)
+	require.Contains(t, warning, "the pool is given up: ordinals 0-2 keep their address until they restart")
+	c.MustKubectl(t, "delete", "pod/redis-1", "--wait=false", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.10.10"] redis-1= redis-2=["10.20.10.12"]`)
+	c.MustKubectl(t, "annotate", "statefulset/redis", poolKey+"-", in)
+
+	set := strings.Replace(workload("StatefulSet", "web", good), "labels: {app: web}", "labels: {app: web}, annotations: {"+poolKey+": 10.20.10.20}", 1)
+	c.WithStdin(set).MustKubectl(t, "create", "-f", "-", in)
+	requireRefused(t, c.Client, "the pool is removed, but there are Pods of ordinal 0,",
+		"patch", "statefulset/web", `--patch={"spec": {"template": {"metadata": {"annotations": {"`+poolKey+`": null}}}}}`, in)
+}
+
+func testScaleOntoHeld(t *testing.T, c *cluster.Cluster) {
+	in := "--namespace=" + c.Namespace(t)
+	c.WithStdin(fixedSet("redis", "10.20.11.10-10.20.11.12", threeAtOnce)).MustKubectl(t, "create", "-f", "-", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.11.10"] redis-1=["10.20.11.11"] redis-2=["10.20.11.12"]`)
+	c.MustKubectl(t, "annotate", "statefulset/redis", "--overwrite", poolKey+"=10.20.11.10,10.20.11.11,10.20.11.20", in)
+	c.MustKubectl(t, "annotate", "statefulset/redis", "--overwrite", poolKey+"=10.20.11.10,10.20.11.11,10.20.11.20,10.20.11.12", in)
+	requireRefused(t, c.Client, "10.20.11.12 (ordinal 3) is in use by Pod ", "scale", "statefulset/redis", "--replicas=4", in)
+	c.MustKubectl(t, "delete", "pod/redis-2", "--wait=false", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.11.10"] redis-1=["10.20.11.11"] redis-2=["10.20.11.20"]`)
+	c.MustKubectl(t, "scale", "statefulset/redis", "--replicas=4", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.11.10"] redis-1=["10.20.11.11"] redis-2=["10.20.11.20"] redis-3=["10.20.11.12"]`)
+}
+
+func testAdoptedPods(t *testing.T, c *cluster.Cluster) {
+	in := "--namespace=" + c.Namespace(t)
+	c.WithStdin(fixedSet("redis", "10.20.12.10-10.20.12.12", threeAtOnce)).MustKubectl(t, "create", "-f", "-", in)
+	wantAddresses(t, c, in, `redis-0=["10.20.12.10"] redis-1=["10.20.12.11"] redis-2=["10.20.12.12"]`)
+	c.MustKubectl(t, "delete", "statefulset/redis", "--cascade=orphan", in)
+	requireRefused(t, c.WithStdin(fixedSet("redis", "10.20.12.9-10.20.12.12", threeAtOnce)), "10.20.12.10 (first of ordinals 1-2) is in use by Pod ", "create", "-f", "-", in)
+	c.WithStdin(fixedSet("redis", "10.20.12.10-10.20.12.12", threeAtOnce)).MustKubectl(t, "create", "-f", "-", in)
 }
 
 // testPlan reads the cluster as its users do, before Calico is there and after.

@@ -32,6 +32,13 @@ func TestWebhookManifests(t *testing.T) {
 	}
 	before := created()
 	token := c.ServiceAccountToken(t, "kubewright-webhook", "webhook")
-	installExample(t, c, "-kubeconfig="+c.WithToken(t, "webhook", token).Kubeconfig)
+	installExample(t, c, "-kubeconfig="+c.WithToken(t, "webhook", token).Kubeconfig, "-config="+writeFixedConfig(t))
 	require.Equal(t, before+2, created(), "one configuration for each phase")
+
+	// Fixed addresses need rights of their own.
+	shop := "--namespace=" + c.Namespace(t)
+	c.WithStdin(fixedSet("redis", "10.20.20.10-10.20.20.12", threeAtOnce)).MustKubectl(t, "create", "-f", "-", shop)
+	wantAddresses(t, c, shop, `redis-0=["10.20.20.10"] redis-1=["10.20.20.11"] redis-2=["10.20.20.12"]`)
+	c.MustKubectl(t, "annotate", "statefulset/redis", "--overwrite", poolKey+"=10.20.20.10-10.20.20.13", shop)
+	c.MustKubectl(t, "scale", "statefulset/redis", "--replicas=4", shop)
 }
