@@ -2,10 +2,14 @@ package admission_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"testing"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	arv1 "k8s.io/api/admissionregistration/v1"
@@ -52,6 +56,49 @@ func Example() {
 	fmt.Println(w.Code, w.Body)
 	// Output:
 	// 200 {"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"1","allowed":false,"status":{"metadata":{},"status":"Failure","message":"spec.hostNetwork: true is not allowed: remove it and use a Service (host-network)","reason":"Forbidden","details":{"kind":"Pod","causes":[{"reason":"host-network","message":"true is not allowed: remove it and use a Service","field":"spec.hostNetwork"}]},"code":403}}}
+}
+
+// mounted is a directory with a serving pair, as a Secret is mounted into a Pod.
+func mounted() (dir string) {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	cert, key := newAuthority(noTB{}).issue(noTB{}, "webhook", 2)
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "tls.crt"), cert, 0o600), os.WriteFile(filepath.Join(dir, "tls.key"), key, 0o600)); err != nil {
+		panic(err)
+	}
+	return dir
+}
+
+// noTB is for helpers of tests that are called outside of one.
+type noTB struct{ testing.TB }
+
+func (noTB) Helper()  {}
+func (noTB) FailNow() { panic("no test to fail") }
+
+// A webhook that drains and returns when its context ends.
+func ExampleServer() {
+	dir := mounted()
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx, stop := context.WithCancel(context.Background()) // in main: signal.NotifyContext(ctx, syscall.SIGTERM)
+	h, err := admission.NewHandler(admission.Options{},
+		admission.For[corev1.Pod](corev1.SchemeGroupVersion.WithKind("Pod")).
+			Mutate("cost-center", addCostCenter).
+			Validate("host-network", noHostNetwork))
+	if err != nil {
+		panic(err)
+	}
+	cert, err := admission.NewCertificate(admission.CertificateFiles(dir+"/tls.crt", dir+"/tls.key"), admission.CertificateOptions{})
+	if err != nil {
+		panic(err)
+	}
+	server := admission.Server{Addr: "127.0.0.1:0", Certificate: cert, Handler: h.Routes(), DrainDelay: -1}
+	stop()
+	err = server.Start(ctx)
+	fmt.Println(err)
+	// Output:
+	// <nil>
 }
 
 func podRequest(object string) *admissionv1.AdmissionRequest {

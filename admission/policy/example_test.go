@@ -79,6 +79,25 @@ func ExampleRegister() {
 	// 9 kinds
 }
 
+// A handler of several checks. A check has the same verdict on a Pod and on what makes such Pods.
+func ExampleRegister_handler() {
+	hostPort, err := policy.HostPort{Allow: []string{"8080", "30000-32767"}}.Check()
+	if err != nil {
+		panic(err)
+	}
+	image, err := policy.New("image", []byte(`{"allowed": ["registry.example.com"]}`))
+	if err != nil {
+		panic(err)
+	}
+	h, err := admission.NewHandler(admission.Options{}, policy.Register(hostPort, image)...)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(len(h.Kinds()), "kinds")
+	// Output:
+	// 9 kinds
+}
+
 // Walking over all containers, and naming their fields.
 func ExampleSubject_Containers() {
 	always := corev1.ContainerRestartPolicyAlways
