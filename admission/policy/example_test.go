@@ -85,7 +85,7 @@ func ExampleRegister_handler() {
 	if err != nil {
 		panic(err)
 	}
-	image, err := policy.New("image", []byte(`{"allowed": ["registry.example.com"]}`))
+	image, err := policy.New("image", []byte(`{"allow": ["registry.example.com/shop"]}`))
 	if err != nil {
 		panic(err)
 	}
