@@ -94,10 +94,10 @@ func (f *failureCounts) add(r Reason) {
 }
 
 func (f *failureCounts) snapshot() map[Reason]uint64 {
-	m := map[Reason]uint64{}
+	var m map[Reason]uint64 // nil if there is none
 	for i := range f {
 		if n := f[i].Load(); n > 0 {
-			m[reasons[i]] = n
+			m = addCounts(m, map[Reason]uint64{reasons[i]: n})
 		}
 	}
 	return m

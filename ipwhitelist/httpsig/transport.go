@@ -96,7 +96,10 @@ func NewTransport(o TransportOptions) (*Transport, error) {
 		o.MaxBody = 1 << 20
 	}
 	t.o = o
-	return t, errors.Join(problems...)
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // Offset returns what was learned about the clock: 0 unless LearnOffset is set.
