@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist"
@@ -42,7 +43,7 @@ func Example() {
 		}
 		w := httptest.NewRecorder()
 		orders.ServeHTTP(w, r)
-		fmt.Print(w.Code, " ", w.Body, "\n")
+		fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Body)))
 	}
 	call(false)
 	call(true)

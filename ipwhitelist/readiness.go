@@ -2,6 +2,7 @@ package ipwhitelist
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -117,11 +118,11 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // listReasons is in the order of the check.
 func listReasons(m map[Reason]uint64) string {
-	text := ""
+	var texts []string
 	for _, r := range reasons {
 		if m[r] > 0 {
-			text += fmt.Sprintf(", %s %d", r, m[r])
+			texts = append(texts, fmt.Sprintf("%s %d", r, m[r]))
 		}
 	}
-	return text[min(2, len(text)):]
+	return strings.Join(texts, ", ")
 }

@@ -3,6 +3,7 @@ package ipwhitelist
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist/clientip"
@@ -64,12 +65,7 @@ func (r *rule) modeAt(now time.Time) Mode {
 
 // lists reports whether a caller may come from the rule's addresses.
 func (r *rule) lists(c *caller) bool {
-	for _, one := range r.callers {
-		if one == c {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.callers, c)
 }
 
 // compile checks a configuration and returns all that is wrong with it.

@@ -46,7 +46,7 @@ func TestParsePrefixRefuses(t *testing.T) {
 		"":                       "write an address or a block",
 		"example.com":            "write an address or a block",
 		"2001:db8::1/32":         "write 2001:db8::/32",
-		" 10.0.0.1":              "write an address or a block",
+		"10.0.0.1 ":              "write an address or a block", //nolint:gocritic // the space is the point
 		strings.Repeat("1", 500): "…",
 	} {
 		_, err := ParsePrefix(in)

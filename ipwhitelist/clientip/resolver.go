@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -82,8 +83,8 @@ func (r *Resolver) Resolve(remoteAddr string, forwardedFor []string) (netip.Addr
 		return netip.Addr{}, ErrNoHeader
 	}
 	hops := 0
-	for i := len(forwardedFor) - 1; i >= 0; i-- {
-		for rest, more := forwardedFor[i], true; more; hops++ {
+	for _, line := range slices.Backward(forwardedFor) {
+		for rest, more := line, true; more; hops++ {
 			if hops == r.maxHops {
 				return netip.Addr{}, ErrHops
 			}

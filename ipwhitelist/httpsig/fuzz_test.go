@@ -98,16 +98,16 @@ func FuzzVerify(f *testing.F) {
 	f.Add("GET", "a", "/x?y", "", "", "GET", "A:80", "http://b/x?y", " ", "")
 	k := sharedSecret(f)
 	f.Fuzz(func(t *testing.T, method, authority, target, contentType, body, method2, authority2, target2, contentType2, body2 string) {
-		make := func(method, authority, target, contentType, body string) (Request, Signed, error) {
+		signed := func(method, authority, target, contentType, body string) (Request, Signed, error) {
 			r := vector{method: method, authority: authority, target: target, contentType: contentType, body: body}.request()
 			s, err := Sign(r, []byte(body), k, Params{Created: vectorTime(), Nonce: vectorNonce})
 			return r, s, err
 		}
-		a, signedA, err := make(method, authority, target, contentType, body)
+		a, signedA, err := signed(method, authority, target, contentType, body)
 		if err != nil {
 			return
 		}
-		b, signedB, err := make(method2, authority2, target2, contentType2, body2)
+		b, signedB, err := signed(method2, authority2, target2, contentType2, body2)
 		if err != nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -44,12 +45,7 @@ func (s *Signature) Components() []string { return append([]string(nil), s.compo
 
 // Covers reports whether a component is covered.
 func (s *Signature) Covers(name string) bool {
-	for _, c := range s.components[:s.n] {
-		if c == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.components[:s.n], name)
 }
 
 // Present reports whether a request has signature headers, of whatever kind.
