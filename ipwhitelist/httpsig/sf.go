@@ -76,44 +76,42 @@ func (r *reader) comma() bool {
 
 // key is lcalpha or "*", then lcalpha, DIGIT, "_", "-", ".", "*".
 func (r *reader) key() string {
-	start := r.pos
-	for !r.end() {
-		c := r.s[r.pos]
+	i := r.pos
+	for ; i < len(r.s); i++ {
+		c := r.s[i]
 		first := 'a' <= c && c <= 'z' || c == '*'
-		if !first && (r.pos == start || !isDigit(c) && c != '_' && c != '-' && c != '.') {
+		if !first && (i == r.pos || !isDigit(c) && c != '_' && c != '-' && c != '.') {
 			break
 		}
-		r.pos++
 	}
-	if r.pos == start || r.pos-start > maxKey {
+	text := r.s[r.pos:i]
+	r.pos = i
+	if len(text) == 0 || len(text) > maxKey {
 		r.fail("no name, or a long one,")
 		return ""
 	}
-	return r.s[start:r.pos]
+	return text
 }
 
 // str is a quoted string. Those with escapes are read but can be nothing that the profile knows.
 func (r *reader) str() (value string, escaped bool) {
 	r.expect('"')
-	start := r.pos
-	for !r.end() {
-		c := r.s[r.pos]
-		switch {
+	s, start := r.s, r.pos // a copy: this loop is most of the time of Parse
+	for i := start; i < len(s); i++ {
+		switch c := s[i]; {
 		case c == '"':
-			r.pos++
-			return r.s[start : r.pos-1], escaped
+			r.pos = i + 1
+			return s[start:i], escaped
 		case c < ' ' || c >= 0x7f:
 			r.fail("a byte that no string may have")
 			return "", false
 		case c == '\\':
 			escaped = true
-			r.pos++
-			if next := r.peek(); next != '"' && next != '\\' {
+			if i++; i == len(s) || s[i] != '"' && s[i] != '\\' {
 				r.fail("an escape that there is not")
 				return "", false
 			}
 		}
-		r.pos++
 	}
 	r.fail("a string without an end")
 	return "", false
