@@ -3,6 +3,7 @@ package httpsig
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrMalformed is the error of signature headers that are not what RFC 9421 and RFC 9651 allow, or more than the limits.
@@ -132,20 +133,23 @@ func (r *reader) integer() int64 {
 	return n
 }
 
-// binary is a byte sequence between colons; the text between them, not decoded.
+// binary is a byte sequence between colons, in base64 with its padding; the text between them, not decoded.
 func (r *reader) binary() string {
 	r.expect(':')
-	start := r.pos
-	for !r.end() && r.s[r.pos] != ':' {
-		c := r.s[r.pos]
-		if !isAlpha(c) && !isDigit(c) && c != '+' && c != '/' && c != '=' {
+	length := strings.IndexByte(r.s[r.pos:], ':')
+	if length < 0 || length%4 != 0 {
+		r.fail("no base64 between colons")
+		return ""
+	}
+	text := r.s[r.pos : r.pos+length]
+	digits := strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
+	for i := range len(digits) {
+		if c := digits[i]; !isAlpha(c) && !isDigit(c) && c != '+' && c != '/' {
 			r.fail("a byte that is not base64")
 			return ""
 		}
-		r.pos++
 	}
-	text := r.s[start:min(r.pos, len(r.s))]
-	r.expect(':')
+	r.pos += length + 1
 	return text
 }
 
