@@ -55,19 +55,19 @@ func TestStreamsWithholdTheEnd(t *testing.T) {
 			size := 1 + rng.IntN(5000)
 			var got []byte
 			var end error
-			recorder(w.g.Route(Route{Stream: true}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				n, err := r.Body.Read(nil)
-				require.Zero(t, n)
-				require.NoError(t, err)
-				for end == nil {
-					buf := make([]byte, size)
-					n, end = r.Body.Read(buf)
-					got = append(got, buf[:n]...)
-				}
-				_, again := r.Body.Read(make([]byte, 1))
-				require.Equal(t, end, again)
-				require.NoError(t, r.Body.Close())
-			})), r)
+			admitted, d := w.g.Check(r, Route{Stream: true})
+			require.True(t, d.Allowed, "%v", d.Err)
+			n, err := admitted.Body.Read(nil)
+			require.Zero(t, n)
+			require.NoError(t, err)
+			for end == nil {
+				buf := make([]byte, size)
+				n, end = admitted.Body.Read(buf)
+				got = append(got, buf[:n]...)
+			}
+			_, again := admitted.Body.Read(make([]byte, 1))
+			require.Equal(t, end, again)
+			require.NoError(t, admitted.Body.Close())
 			if !spoiled {
 				require.Equal(t, io.EOF, end)
 				require.Equal(t, good, got)

@@ -23,11 +23,10 @@ type check struct {
 	rule  *rule
 	parts httpsig.Request
 
-	sig     *httpsig.Signature // nil without one, and for API keys
-	key     *key               // of the credential, proven or not
-	proven  bool
-	body    io.ReadCloser // instead of r.Body
-	counted bool          // a stream counts its failure at its end
+	sig    *httpsig.Signature // nil without one, and for API keys
+	key    *key               // of the credential, proven or not
+	proven bool
+	body   io.ReadCloser // instead of r.Body
 }
 
 // Check decides about one request. If it is admitted, it returns a copy whose context holds the [Identity] and whose
@@ -87,7 +86,7 @@ func (c *check) apiKey() error {
 		return &Error{ReasonMissing, nil}
 	}
 	if !single {
-		return &Error{ReasonAPIKey, errors.New("Authorization stands more than once")}
+		return &Error{ReasonAPIKey, errors.New("field Authorization stands more than once")}
 	}
 	key, reason := c.s.checkAPIKey(text, c.d.Time)
 	c.key = key

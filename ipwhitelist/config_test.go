@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -85,7 +84,7 @@ func TestConfigProblems(t *testing.T) {
 		}},
 		{"is that of billing.active", func(c *Config) { c.Callers[0].Keys[0].Secret = Secret(secret) }},
 		{"the checksum is wrong", func(c *Config) { c.Callers[0].Keys[1].Secret = Secret(secret[:len(secret)-1] + "g") }},
-		{"does not begin with ipw1", func(c *Config) { c.Callers[0].Keys[1].Secret = "" }},
+		{`does not begin with "ipw1."`, func(c *Config) { c.Callers[0].Keys[1].Secret = "" }},
 		{"64 hex digits", func(c *Config) { c.Callers[0].APIKeys[0].SHA256 = "abc" }},
 		{"has no not_after", func(c *Config) { c.Callers[0].Keys[2].NotAfter = time.Time{} }},
 		{`state "on"`, func(c *Config) { c.Callers[0].Keys[0].State = "on" }},
@@ -270,7 +269,7 @@ func TestGenerateAPIKeyRefuses(t *testing.T) {
 	_, _, err := GenerateAPIKey("A", rand.Reader)
 	require.ErrorContains(t, err, "write 1 to 64")
 	_, _, err = GenerateAPIKey("a", iotest.ErrReader(errTest))
-	require.True(t, errors.Is(err, errTest))
+	require.ErrorIs(t, err, errTest)
 }
 
 func FuzzParseConfig(f *testing.F) {

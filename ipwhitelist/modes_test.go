@@ -67,7 +67,7 @@ func TestAPIKeyInModeSignature(t *testing.T) {
 // a proof.
 func TestRequireCaller(t *testing.T) {
 	w := newWorld(t, ModeSignature)
-	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	h := w.g.Handler(RequireCaller(ok))
 	for code, r := range map[int]*http.Request{
 		403: request(shared, "GET", "/", ""),

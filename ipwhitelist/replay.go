@@ -56,11 +56,12 @@ type generation struct {
 	counts map[string]int
 }
 
-// NewMemoryReplay makes a memory for max nonces, of which perKey may be of one key; 0 is 1,000,000 and half of max. Each
+// NewMemoryReplay makes a memory for so many nonces, of which perKey may be of one key; 0 is 1,000,000 and half of
+// total. Each
 // is kept for retention at least, 0 is 2 minutes, and at most twice that: it must not be less than
 // [httpsig.Window.Retention] of the guard's window. A minute of 5,000 requests a second is 300,000.
-func NewMemoryReplay(max, perKey int, retention time.Duration) (*MemoryReplay, error) {
-	m := &MemoryReplay{max: max, perKey: perKey, retention: retention}
+func NewMemoryReplay(total, perKey int, retention time.Duration) (*MemoryReplay, error) {
+	m := &MemoryReplay{max: total, perKey: perKey, retention: retention}
 	if m.max == 0 {
 		m.max = 1_000_000
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func memory(t testing.TB, max, perKey int, retention time.Duration) *MemoryReplay {
+func memory(t testing.TB, total, perKey int, retention time.Duration) *MemoryReplay {
 	t.Helper()
-	m, err := NewMemoryReplay(max, perKey, retention)
+	m, err := NewMemoryReplay(total, perKey, retention)
 	require.NoError(t, err)
 	return m
 }

@@ -80,7 +80,7 @@ func (g *Guard) Report() Report {
 
 func (r *rule) report(now time.Time) RuleUsage {
 	u := RuleUsage{
-		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Rule.Callers)), Mode: r.modeAt(now),
+		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Callers)), Mode: r.modeAt(now),
 		IPOnly: r.usage.ipOnly.snapshot(), Refused: r.usage.refused.snapshot(),
 	}
 	r.usage.mu.Lock()

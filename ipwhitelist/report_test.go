@@ -142,7 +142,7 @@ func TestReadiness(t *testing.T) {
 				return
 			}
 			require.False(t, got.Ready)
-			require.Equal(t, 1, len(got.Blockers), "%v", got.Blockers)
+			require.Len(t, got.Blockers, 1)
 			require.Contains(t, got.Blockers[0], c.says)
 		})
 	}

@@ -155,13 +155,14 @@ func (o callOptions) one(ctx context.Context, client *http.Client, body []byte, 
 	if err != nil {
 		return err
 	}
-	text := res.Status + "\n"
+	var text strings.Builder
+	text.WriteString(res.Status + "\n")
 	for _, name := range []string{"Www-Authenticate", "Deprecation", "Sunset", "Location"} {
 		if v := res.Header.Get(name); v != "" {
-			text += name + ": " + v + "\n"
+			text.WriteString(name + ": " + v + "\n")
 		}
 	}
-	if err := write(out, text+strings.TrimSpace(string(answer))+"\n"); err != nil {
+	if err := write(out, text.String()+strings.TrimSpace(string(answer))+"\n"); err != nil {
 		return err
 	}
 	if res.StatusCode/100 != 2 {

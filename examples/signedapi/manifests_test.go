@@ -41,7 +41,7 @@ func objects(t *testing.T) []any {
 		require.Contains(t, string(kustomization), "- "+filepath.Base(file)+"\n")
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, doc := range bytes.Split(text, []byte("\n---\n")) {
+		for doc := range bytes.SplitSeq(text, []byte("\n---\n")) {
 			var meta metav1.TypeMeta
 			require.NoError(t, yaml.Unmarshal(doc, &meta))
 			require.Contains(t, kinds, meta.Kind, file)

@@ -75,7 +75,8 @@ func (k *Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "key "+k.ID
 func ValidKeyID(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || isDigit(c) || i > 0 && (c == '.' || c == '_' || c == '-')) {
+		inner := i > 0 && (c == '.' || c == '_' || c == '-')
+		if (c < 'a' || c > 'z') && !isDigit(c) && !inner {
 			return false
 		}
 	}
@@ -117,7 +118,7 @@ func DecodeText(prefix, text string) (id string, secret [secretSize]byte, err er
 	end := len(rest) - random - sum - 2 // where the id ends
 	switch {
 	case !ok:
-		return "", secret, fmt.Errorf("%w: its text does not begin with %s.", ErrKey, prefix)
+		return "", secret, fmt.Errorf("%w: its text does not begin with %q", ErrKey, prefix+".")
 	case end < 1 || rest[end] != '.' || rest[end+1+random] != '.' || !ValidKeyID(rest[:end]):
 		return "", secret, fmt.Errorf("%w: its text is not %s.<id>.<43 characters>.<8 hex digits>: copy all of it", ErrKey, prefix)
 	case checksum(text[:len(text)-sum-1]) != text[len(text)-sum:]:

@@ -57,8 +57,7 @@ func (r *reader) spaces() int {
 
 // optionalSpace is OWS, as allowed around the commas of a dictionary.
 func (r *reader) optionalSpace() {
-	for r.accept(' ') || r.accept('\t') {
-	}
+	r.pos += len(r.s[r.pos:]) - len(strings.TrimLeft(r.s[r.pos:], " \t"))
 }
 
 // comma moves to the next member of a dictionary and reports whether there is one.

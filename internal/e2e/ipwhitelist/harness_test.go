@@ -262,12 +262,12 @@ func answer(t *testing.T, client *http.Client, method, url, body string) (proto 
 	return res.Proto, res.StatusCode, strings.TrimSpace(string(got))
 }
 
-// signedOnce returns the fields of a request, to be sent as often as wanted with the same nonce.
-func signedOnce(t *testing.T, key *httpsig.Key, target string) http.Header {
+// signedOnce returns the fields of a request for /v1/whoami, to be sent as often as wanted with the same nonce.
+func signedOnce(t *testing.T, key *httpsig.Key) http.Header {
 	t.Helper()
 	nonce, err := httpsig.NewNonce(rand.Reader)
 	require.NoError(t, err)
-	signed, err := httpsig.Sign(httpsig.Request{Method: "GET", Authority: authority, Target: target}, nil, key, httpsig.Params{Created: time.Now(), Nonce: nonce})
+	signed, err := httpsig.Sign(httpsig.Request{Method: "GET", Authority: authority, Target: "/v1/whoami"}, nil, key, httpsig.Params{Created: time.Now(), Nonce: nonce})
 	require.NoError(t, err)
 	h := http.Header{}
 	signed.AddTo(h)
