@@ -2,6 +2,7 @@ package httpsig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -107,10 +108,10 @@ func (t *Transport) Offset() time.Duration { return time.Duration(t.offset.Load(
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	parts, err := FromClient(req)
-	if err == nil && !t.signsFor(req, parts.Authority) {
-		return t.o.Base.RoundTrip(req)
+	if req.URL == nil || !t.signsFor(req) {
+		return t.o.Base.RoundTrip(req) // which knows what to do without a URL
 	}
+	parts, err := FromClient(req)
 	if err != nil {
 		closeBody(req)
 		return nil, err
@@ -138,8 +139,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-func (t *Transport) signsFor(req *http.Request, authority string) bool {
-	a, err := Authority(authority)
+func (t *Transport) signsFor(req *http.Request) bool {
+	a, err := Authority(cmp.Or(req.Host, req.URL.Host))
 	return err == nil && (t.hosts[a] || t.hosts[req.URL.Scheme+"://"+a])
 }
 
@@ -164,6 +165,9 @@ func (t *Transport) send(req *http.Request, parts Request, b *body, offset time.
 
 func (t *Transport) sign(parts Request, digest string, offset time.Duration) (Signed, error) {
 	key, err := t.o.Key()
+	if err == nil && key == nil {
+		err = ErrKey
+	}
 	if err != nil {
 		return Signed{}, fmt.Errorf("httpsig: no key to sign with: %w", err)
 	}

@@ -252,6 +252,7 @@ func TestTransportErrors(t *testing.T) {
 		says   string
 	}{
 		"no key":      {func(o *TransportOptions, _ *http.Request) { o.Key = func() (*Key, error) { return nil, noKey } }, "no key to sign with"},
+		"a nil key":   {func(o *TransportOptions, _ *http.Request) { o.Key = func() (*Key, error) { return nil, nil } }, "no key to sign with"},
 		"no nonce":    {func(o *TransportOptions, _ *http.Request) { o.Random = iotest.ErrReader(noKey) }, "nonce"},
 		"too long":    {func(o *TransportOptions, _ *http.Request) { o.MaxBody = 4 }, "more than 4 bytes"},
 		"opaque":      {func(_ *TransportOptions, r *http.Request) { r.URL.Opaque = "//x/y" }, "Opaque"},
