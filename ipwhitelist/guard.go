@@ -143,6 +143,9 @@ func (g *Guard) Watch(ctx context.Context, every time.Duration, load func() (Con
 		case <-ticker.C:
 		}
 		c, err := load()
+		if ctx.Err() != nil {
+			return // also when load has ended because of it
+		}
 		if err == nil {
 			if _, sum, err := cloneConfig(c); err == nil && sum == g.current.Load().sum {
 				continue
