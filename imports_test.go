@@ -26,6 +26,9 @@ func TestImporterCompiles(t *testing.T) {
 		"github.com/kubewright/kubewright/admission/internal/rawjson": nil,
 		"github.com/kubewright/kubewright/admission/patch":            admission,
 		"github.com/kubewright/kubewright/admission/policy":           admission,
+		"github.com/kubewright/kubewright/ipwhitelist":                nil,
+		"github.com/kubewright/kubewright/ipwhitelist/clientip":       nil,
+		"github.com/kubewright/kubewright/ipwhitelist/httpsig":        nil,
 		"github.com/kubewright/kubewright/staticip":                   nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")

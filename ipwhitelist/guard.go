@@ -1,0 +1,190 @@
+package ipwhitelist
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
+)
+
+// Options configure a [Guard]. The zero value works.
+type Options struct {
+	// Replay remembers nonces; nil is NewMemoryReplay with its defaults. One process that restarts, or several replicas,
+	// need a shared one.
+	Replay Replay
+	// ReplayFailOpen admits signatures when Replay fails. Otherwise the answer is 503.
+	ReplayFailOpen bool
+	// ReplayTimeout bounds a call of Replay; 0 is 250 ms.
+	ReplayTimeout time.Duration
+	// Window is which times of signatures are accepted.
+	Window httpsig.Window
+	// Realm is in WWW-Authenticate; "" is "api". Printable ASCII without quotes and backslashes.
+	Realm string
+	// Authority is what requests are signed for if a proxy in front changes Host to something else; "" is the Host.
+	Authority string
+	// Observer is told each decision, in the request's goroutine, after the answer to a refusal or before the handler.
+	Observer func(*http.Request, Decision)
+	// Clock is time.Now if nil.
+	Clock func() time.Time
+}
+
+// Route is what differs between routes. The zero value works.
+type Route struct {
+	// Callers are the only ones that may call, by proof; others that are proven get 403, requests with nothing but an
+	// address 401. Empty is all.
+	Callers []string
+	// MaxBody bounds the body of signed requests; 0 is 1 MiB, more is 413.
+	MaxBody int64
+	// Stream hands the body to the handler as it comes, and not as a whole: the handler must be able to undo what it did
+	// when the last Read fails with [httpsig.ErrDigest]. The last part of the body is never handed out unverified.
+	Stream bool
+	// UnsignedBody accepts signatures that do not cover the body, for uploads that can't be read twice. It is not safe:
+	// whoever is on the way can replace the body.
+	UnsignedBody bool
+	// Cover are fields that must be signed if the request has them, beside those of the profile.
+	Cover httpsig.Fields
+}
+
+const defaultMaxBody = 1 << 20
+
+// Guard decides who may call. It is safe for concurrent use.
+type Guard struct {
+	o       Options
+	ledger  *ledger
+	dummy   *httpsig.Key // what strangers are verified with
+	current atomic.Pointer[snapshot]
+}
+
+// New makes a guard. The error tells everything that is wrong with the configuration and the options.
+func New(c Config, o Options) (*Guard, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now //nolint:forbidigo // the one place where the clock comes in
+	}
+	if o.Realm == "" {
+		o.Realm = "api"
+	}
+	if o.ReplayTimeout == 0 {
+		o.ReplayTimeout = 250 * time.Millisecond
+	}
+	g := &Guard{ledger: newLedger(o.Clock().UTC().Truncate(time.Second))}
+	var problems []error
+	for i := range len(o.Realm) {
+		if c := o.Realm[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			problems = append(problems, fmt.Errorf("ipwhitelist: realm %q: write printable ASCII without quotes", shorten(o.Realm)))
+			break
+		}
+	}
+	if o.Authority != "" {
+		if _, err := httpsig.Authority(o.Authority); err != nil {
+			problems = append(problems, fmt.Errorf("ipwhitelist: authority: %w", err))
+		}
+	}
+	if o.Replay == nil {
+		m, err := NewMemoryReplay(0, 0, o.Window.Retention())
+		problems = append(problems, err)
+		o.Replay = m
+	}
+	g.o = o
+	text, err := httpsig.GenerateKey("unknown", rand.Reader)
+	if err == nil {
+		g.dummy, err = httpsig.ParseKey(text)
+	}
+	if err := errors.Join(append(problems, err, g.Replace(c))...); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Replace puts another configuration in place, for the requests that come after. If there is anything wrong with it, the
+// one in place stays. Counters are kept.
+func (g *Guard) Replace(c Config) error {
+	own, sum, err := cloneConfig(c)
+	if err != nil {
+		return err
+	}
+	s, err := compile(own, g.ledger)
+	if err != nil {
+		return err
+	}
+	s.sum = sum
+	g.current.Store(s)
+	return nil
+}
+
+// cloneConfig returns a copy that shares nothing, and a hash of the content.
+func cloneConfig(c Config) (own Config, sum [sha256.Size]byte, err error) {
+	text, err := json.Marshal(c)
+	if err == nil {
+		err = json.Unmarshal(text, &own)
+	}
+	if err != nil {
+		return Config{}, sum, fmt.Errorf("ipwhitelist: %w", err)
+	}
+	return own, sha256.Sum256(text), nil
+}
+
+// Watch calls load now and then, replaces the configuration when it differs, and returns when ctx ends. What can't be
+// loaded, or is wrong, leaves the last good configuration in place. report, if not nil, is told each attempt that
+// changed or failed. Polling sees what a kubelet does to a mounted Secret, which watches of files miss.
+func (g *Guard) Watch(ctx context.Context, every time.Duration, load func() (Config, error), report func(error)) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		c, err := load()
+		if ctx.Err() != nil {
+			return // also when load has ended because of it
+		}
+		if err == nil {
+			if _, sum, err := cloneConfig(c); err == nil && sum == g.current.Load().sum {
+				continue
+			}
+			err = g.Replace(c)
+		}
+		if report != nil {
+			report(err)
+		}
+	}
+}
+
+// Handler is [Guard.Route] with the zero Route.
+func (g *Guard) Handler(next http.Handler) http.Handler { return g.Route(Route{}, next) }
+
+// Route returns a handler that checks requests before next sees them. It refuses with 401, 403, 413 or 503 and an
+// application/problem+json body. next finds out who called with [FromContext]; headers are as they came, and those
+// that are not signed prove nothing.
+func (g *Guard) Route(o Route, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		admitted, d := g.Check(r, o)
+		if admitted == nil {
+			g.refuse(w, r, d)
+			g.observe(r, d)
+			return
+		}
+		if !d.Sunset.IsZero() {
+			w.Header().Set("Sunset", d.Sunset.UTC().Format(http.TimeFormat))
+		}
+		if !d.Deprecated.IsZero() {
+			w.Header().Set("Deprecation", fmt.Sprintf("@%d", d.Deprecated.Unix()))
+		}
+		g.observe(r, d)
+		next.ServeHTTP(w, admitted)
+	})
+}
+
+func (g *Guard) observe(r *http.Request, d Decision) {
+	if g.o.Observer != nil {
+		g.o.Observer(r, d)
+	}
+}

@@ -1,0 +1,319 @@
+package httpsig
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Tag is the tag parameter of the profile. A signature is ours if it has this tag, whatever its label: labels are not
+// signed, and intermediaries may rename them (RFC 9421, 7.2.5).
+const Tag = "ipwhitelist-v1"
+
+// Limits of what is read before anything is known about the sender.
+const (
+	maxHeader     = 8 << 10 // bytes of Signature-Input and Signature together
+	maxSignatures = 4
+	maxComponents = 16
+	maxKey        = 64 // of labels and parameter names
+	maxKeyID      = 64
+	minNonce      = 16
+	maxNonce      = 64
+)
+
+// ErrMissing is the error of a request without a signature of the profile.
+var ErrMissing = errors.New("no signature with the tag " + Tag)
+
+// Signature is what a request says about its signature. Nothing of it is proven before [Signature.Verify].
+type Signature struct {
+	KeyID, Nonce     string
+	Created, Expires int64  // seconds since 1970
+	Alg              string // "" if the parameter is absent
+	components       [maxComponents]string
+	n                int
+	params           [6]byte // the parameters in their order, by letter: see readParam
+	nparams          int
+	mac              [32]byte
+}
+
+// Components returns the names of what is covered, in their order.
+func (s *Signature) Components() []string { return append([]string(nil), s.components[:s.n]...) }
+
+// Covers reports whether a component is covered.
+func (s *Signature) Covers(name string) bool {
+	return slices.Contains(s.components[:s.n], name)
+}
+
+// Present reports whether a request has signature headers, of whatever kind.
+func Present(h http.Header) bool { return len(h["Signature-Input"]) > 0 || len(h["Signature"]) > 0 }
+
+// Parse reads the signature of the profile from a request's headers. The error is [ErrMissing] if there is none, and
+// [ErrMalformed] if the headers break any rule of RFC 9421, of the profile, or a limit. Signatures with other tags are
+// gone over, but must be well-formed and have labels of their own: all lines count, and nothing may stand twice.
+func Parse(h http.Header) (*Signature, error) {
+	inputs, signatures := h["Signature-Input"], h["Signature"]
+	if len(inputs) == 0 && len(signatures) == 0 {
+		return nil, ErrMissing
+	}
+	if size(inputs)+size(signatures) > maxHeader {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrMalformed, maxHeader)
+	}
+	s := &Signature{}
+	label, err := s.readInputs(join(inputs))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.readSignatures(join(signatures), label); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func size(lines []string) int {
+	n := 0
+	for _, l := range lines {
+		n += len(l) + 2
+	}
+	return n
+}
+
+// join makes one dictionary of several lines (RFC 9651, 4.2).
+func join(lines []string) string {
+	if len(lines) == 1 {
+		return strings.Trim(lines[0], " ")
+	}
+	return strings.Trim(strings.Join(lines, ", "), " ")
+}
+
+// labels keeps the labels of one dictionary, to find those that stand twice: RFC 9651 lets the last one win, and others
+// let the first.
+type labels struct {
+	names [maxSignatures]string
+	n     int
+}
+
+func (l *labels) add(r *reader, name string) {
+	for _, known := range l.names[:l.n] {
+		if known == name {
+			r.fail("a label that stands twice")
+		}
+	}
+	if l.n == maxSignatures {
+		r.fail("more than 4 signatures")
+		return
+	}
+	l.names[l.n] = name
+	l.n++
+}
+
+// readInputs reads Signature-Input and keeps the one member with our tag.
+func (s *Signature) readInputs(text string) (label string, err error) {
+	r := reader{s: text}
+	var seen labels
+	found := 0
+	for more := !r.end(); more && r.err == nil; more = r.comma() {
+		name := r.key()
+		seen.add(&r, name)
+		r.expect('=')
+		start := r.pos
+		if tagOf(&r) != Tag || r.err != nil {
+			continue
+		}
+		if found++; found > 1 {
+			r.fail("two signatures with the tag " + Tag)
+			break
+		}
+		label = name
+		own := reader{s: text[:r.pos], pos: start}
+		s.readInput(&own)
+		if own.err != nil {
+			return "", own.err
+		}
+	}
+	switch {
+	case r.err != nil:
+		return "", r.err
+	case found == 0:
+		return "", ErrMissing
+	}
+	return label, nil
+}
+
+// tagOf goes over one inner list with its parameters and returns its tag.
+func tagOf(r *reader) (tag string) {
+	r.expect('(')
+	for r.err == nil {
+		spaces := r.spaces()
+		if r.accept(')') {
+			break
+		}
+		if spaces == 0 && r.s[r.pos-1] != '(' {
+			r.fail("no space between components")
+			break
+		}
+		if r.peek() != '"' {
+			r.fail("a component that is no string")
+		}
+		r.str()
+		r.skipParams()
+	}
+	for r.err == nil && r.accept(';') {
+		r.spaces()
+		name, isString := r.key(), false
+		if r.accept('=') {
+			isString = r.peek() == '"'
+			start := r.pos
+			r.skipItem()
+			if name == "tag" && isString && r.err == nil {
+				tag = r.s[start+1 : r.pos-1]
+				continue
+			}
+		}
+		if name == "tag" {
+			tag = ""
+		}
+	}
+	return tag
+}
+
+// readInput reads an inner list that has our tag, by the profile.
+func (s *Signature) readInput(r *reader) {
+	r.expect('(')
+	for r.err == nil {
+		r.spaces()
+		if r.accept(')') {
+			break
+		}
+		name, escaped := r.str()
+		if escaped || !known(name) {
+			r.fail("component " + shorten(name) + ", which the profile does not know,")
+		}
+		if s.Covers(name) {
+			r.fail("a component that stands twice")
+		}
+		if s.n == maxComponents {
+			r.fail("more than 16 components")
+			return
+		}
+		s.components[s.n] = name
+		s.n++
+		if r.peek() == ';' {
+			r.fail("a parameter of a component")
+		}
+	}
+	for r.err == nil && r.accept(';') {
+		r.spaces()
+		s.readParam(r)
+	}
+	if r.err == nil && !r.end() {
+		r.fail("something behind the parameters")
+	}
+	for _, c := range [...]byte{'c', 'e', 'n', 'k', 't'} {
+		if r.err == nil && !s.hasParam(c) {
+			r.fail("created, expires, nonce, keyid or tag is missing")
+		}
+	}
+}
+
+func known(component string) bool {
+	for _, d := range derived {
+		if component == d {
+			return true
+		}
+	}
+	return fieldName(component)
+}
+
+func (s *Signature) readParam(r *reader) {
+	name := r.key()
+	r.expect('=')
+	letter := byte(0)
+	switch name {
+	case "created":
+		letter, s.Created = 'c', r.integer()
+	case "expires":
+		letter, s.Expires = 'e', r.integer()
+	case "nonce":
+		letter, s.Nonce = 'n', r.text(isNonce)
+	case "keyid":
+		letter, s.KeyID = 'k', r.text(ValidKeyID)
+	case "alg":
+		letter, s.Alg = 'a', r.text(func(v string) bool { return v == "hmac-sha256" })
+	case "tag":
+		letter = 't'
+		r.text(func(v string) bool { return v == Tag })
+	default:
+		r.fail("parameter " + shorten(name) + ", which the profile does not know,")
+		return
+	}
+	if s.hasParam(letter) {
+		r.fail("a parameter that stands twice")
+		return
+	}
+	s.addParam(letter)
+}
+
+func (s *Signature) hasParam(letter byte) bool {
+	return bytes.IndexByte(s.params[:s.nparams], letter) >= 0
+}
+
+func (s *Signature) addParam(letter byte) {
+	s.params[s.nparams] = letter
+	s.nparams++
+}
+
+// text reads a string without escapes that ok accepts.
+func (r *reader) text(ok func(string) bool) string {
+	value, escaped := r.str()
+	if r.err == nil && (escaped || !ok(value)) {
+		r.fail("a value that the profile does not allow")
+	}
+	return value
+}
+
+func isNonce(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlpha(c) && !isDigit(c) && c != '-' && c != '_' && c != '+' && c != '/' && c != '=' {
+			return false
+		}
+	}
+	return len(s) >= minNonce && len(s) <= maxNonce
+}
+
+// readSignatures reads Signature and keeps the value under our label.
+func (s *Signature) readSignatures(text, label string) error {
+	r := reader{s: text}
+	var seen labels
+	found := false
+	for more := !r.end(); more && r.err == nil; more = r.comma() {
+		name := r.key()
+		seen.add(&r, name)
+		r.expect('=')
+		value := r.binary()
+		if name != label {
+			r.skipParams()
+			continue
+		}
+		if found = decodeMAC(&s.mac, value); !found {
+			r.fail("no base64 of 32 bytes")
+		}
+	}
+	if r.err == nil && !found {
+		r.fail("no signature for the label " + label)
+	}
+	return r.err
+}
+
+// decodeMAC decodes the one base64 text that 32 bytes have.
+func decodeMAC(mac *[32]byte, text string) bool {
+	if len(text) != base64.StdEncoding.EncodedLen(len(mac)) {
+		return false
+	}
+	var buf [33]byte
+	n, err := base64.StdEncoding.Strict().Decode(buf[:], []byte(text))
+	return err == nil && n == copy(mac[:], buf[:n])
+}

@@ -1,0 +1,128 @@
+package ipwhitelist
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Criteria are what a step of a migration asks for. The zero value is the default.
+type Criteria struct {
+	Quiet       time.Duration // how long nothing has failed, and no address was relied on; 0 is 7 days
+	MinRequests uint64        // how many requests the caller must have proven; 0 is 100
+}
+
+// Readiness is whether a caller's next step would break anything.
+type Readiness struct {
+	Caller   string   `json:"caller"`
+	From     Mode     `json:"from"`
+	To       Mode     `json:"to"` // "" at the end of the way
+	Ready    bool     `json:"ready"`
+	Blockers []string `json:"blockers,omitempty"` // why not, with what was measured
+	Notes    []string `json:"notes,omitempty"`    // what to know besides
+}
+
+// Readiness judges the next step of a caller from what was measured. Steps back need no permission.
+//
+//   - ip → either: the caller proves requests, and none of its credentials has failed for as long as Criteria.Quiet.
+//   - either → report: the same, with MinRequests.
+//   - report → signature: the same, and if the caller is the last one that keeps a rule open, nothing has relied on the
+//     rule's addresses for as long. If others keep the rule open, unsigned requests from there are still admitted, so
+//     that the step breaks nothing; it protects only handlers behind [RequireCaller].
+func (r Report) Readiness(caller string, c Criteria) Readiness {
+	if c.Quiet == 0 {
+		c.Quiet = 7 * 24 * time.Hour
+	}
+	if c.MinRequests == 0 {
+		c.MinRequests = 100
+	}
+	out := Readiness{Caller: caller}
+	block := func(format string, args ...any) { out.Blockers = append(out.Blockers, fmt.Sprintf(format, args...)) }
+	u, ok := r.caller(caller)
+	if !ok {
+		block("there is no caller %q in the report", shorten(caller))
+		return out
+	}
+	out.From, out.To = u.Mode, u.Mode.following()
+	if out.To == "" {
+		out.Notes = append(out.Notes, "mode "+string(u.Mode)+" is the end of the way")
+		return out
+	}
+	proven := u.Signed.Count
+	if out.To != ModeSignature {
+		proven += u.APIKey.Count
+	} else if u.APIKey.Count > 0 {
+		out.Notes = append(out.Notes, fmt.Sprintf("%d requests had an API key, the last at %s: set allow_api_key, or they are refused", u.APIKey.Count, stamp(u.APIKey.Last)))
+	}
+	need := c.MinRequests
+	if out.From == ModeIP {
+		need = 1
+	}
+	if proven < need {
+		block("%d requests were proven, and %d are needed", proven, need)
+	}
+	if r.Until.Sub(r.Since) < c.Quiet && out.From != ModeIP {
+		block("observed since %s: wait until %s", stamp(r.Since), stamp(r.Since.Add(c.Quiet)))
+	}
+	if u.Failed.Count > 0 && r.Until.Sub(u.Failed.Last) < c.Quiet {
+		block("%d credentials failed, the last at %s: %s", u.Failed.Count, stamp(u.Failed.Last), listReasons(u.Failures))
+	}
+	if out.To == ModeSignature {
+		r.relied(&out, c.Quiet)
+	}
+	out.Ready = len(out.Blockers) == 0
+	return out
+}
+
+// relied looks at the rules that the step would close.
+func (r Report) relied(out *Readiness, quiet time.Duration) {
+	for _, rule := range r.Rules {
+		open, lists := "", false
+		for _, name := range rule.Callers {
+			lists = lists || name == out.Caller
+			if u, ok := r.caller(name); ok && name != out.Caller && u.Mode.openness() > 0 {
+				open = name
+			}
+		}
+		switch {
+		case !lists:
+		case open != "":
+			out.Notes = append(out.Notes, fmt.Sprintf("rule %s stays open for %s: unsigned requests from it are admitted as before", rule.Name, open))
+		case rule.IPOnly.Count > 0 && r.Until.Sub(rule.IPOnly.Last) < quiet:
+			out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: %d requests relied on its address alone, the last at %s%s", rule.Name, rule.IPOnly.Count, stamp(rule.IPOnly.Last), culprits(rule)))
+		}
+	}
+}
+
+func culprits(u RuleUsage) string {
+	text := ""
+	if len(u.Paths) > 0 {
+		text = fmt.Sprintf(", most often %q", u.Paths[0].Value)
+	}
+	if len(u.UserAgents) > 0 {
+		text += fmt.Sprintf(" by %q", u.UserAgents[0].Value)
+	}
+	return text
+}
+
+func (r Report) caller(name string) (CallerUsage, bool) {
+	for _, c := range r.Callers {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return CallerUsage{}, false
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// listReasons is in the order of the check.
+func listReasons(m map[Reason]uint64) string {
+	var texts []string
+	for _, r := range reasons {
+		if m[r] > 0 {
+			texts = append(texts, fmt.Sprintf("%s %d", r, m[r]))
+		}
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,203 @@
+package ipwhitelist
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func memory(t testing.TB, total, perKey int, retention time.Duration) *MemoryReplay {
+	t.Helper()
+	m, err := NewMemoryReplay(total, perKey, retention)
+	require.NoError(t, err)
+	return m
+}
+
+// A nonce is accepted once: one of a hundred requests at a time, over real connections.
+func TestOneOfManyConcurrentReplays(t *testing.T) {
+	w := newWorld(t, ModeEither)
+	var handled atomic.Int64
+	server := httptest.NewServer(w.g.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled.Add(1) })))
+	defer server.Close()
+	for range 5 {
+		handled.Store(0)
+		signed := w.sign(request(nowhere, "GET", "/v1", ""), "billing.active")
+		var codes [100]atomic.Int64
+		var ready, done sync.WaitGroup
+		start := make(chan struct{})
+		for i := range codes {
+			ready.Add(1)
+			done.Go(func() {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1", nil)
+				if err == nil {
+					r.Host, r.Header = host, signed.Header.Clone()
+				}
+				ready.Done()
+				<-start
+				if res, err := server.Client().Do(r); err == nil {
+					codes[i].Store(int64(res.StatusCode))
+					_ = res.Body.Close()
+				}
+			})
+		}
+		ready.Wait()
+		close(start)
+		done.Wait()
+		count := map[int64]int{}
+		for i := range codes {
+			count[codes[i].Load()]++
+		}
+		require.Equal(t, map[int64]int{200: 1, 401: 99}, count)
+		require.EqualValues(t, 1, handled.Load())
+	}
+}
+
+// Random steps, with a clock that jumps, against a memory that forgets nothing.
+func TestMemoryReplayNeverAcceptsTwice(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 50 {
+		m := memory(t, 100_000, 100_000, 2*time.Minute)
+		seen := map[string]time.Time{}
+		now := time.Unix(1_800_000_000, 0)
+		fresh, accepted := 0, 0
+		for range 3000 {
+			switch rng.IntN(50) {
+			case 0:
+				now = now.Add(time.Duration(rng.IntN(600)-200) * time.Second) // also backwards
+			default:
+				now = now.Add(time.Duration(rng.IntN(2000)) * time.Millisecond)
+			}
+			n := Nonce{Key: fmt.Sprint("k", rng.IntN(3)), Value: fmt.Sprint(rng.IntN(2000)), Now: now, Until: now.Add(time.Duration(rng.IntN(120)) * time.Second)}
+			added, err := m.Add(t.Context(), n)
+			require.NoError(t, err)
+			until, before := seen[n.Key+n.Value]
+			if added {
+				accepted++
+				require.True(t, !before || until.Before(n.Until) && until.Before(now), "twice while its signature could still be good")
+				seen[n.Key+n.Value] = n.Until
+			}
+			if !before {
+				fresh++
+			}
+		}
+		require.Greater(t, accepted, fresh/2, "and it accepts what is new")
+	}
+}
+
+func TestMemoryReplayAcceptsWhatIsNew(t *testing.T) {
+	m := memory(t, 0, 0, 0)
+	now := time.Unix(1_800_000_000, 0)
+	for i := range 10_000 { // an hour and more, without a clock that jumps
+		now = now.Add(400 * time.Millisecond)
+		added, err := m.Add(t.Context(), Nonce{Key: "k", Value: fmt.Sprint(i), Now: now, Until: now.Add(30 * time.Second)})
+		require.NoError(t, err)
+		require.True(t, added, i)
+	}
+	require.LessOrEqual(t, m.Len(), 600, "four minutes at most")
+}
+
+func TestMemoryReplayIsBounded(t *testing.T) {
+	m := memory(t, 10, 4, 0)
+	now := time.Unix(1_800_000_000, 0)
+	add := func(key, value string) error {
+		_, err := m.Add(t.Context(), Nonce{key, value, now, now.Add(time.Minute)})
+		return err
+	}
+	for i := range 4 {
+		require.NoError(t, add("a", fmt.Sprint(i)))
+	}
+	require.ErrorIs(t, add("a", "4"), ErrReplayFull, "a key has its share")
+	require.NoError(t, add("a", "3"), "what is known needs no room")
+	for i := range 6 {
+		require.NoError(t, add(fmt.Sprint("k", i), "0"))
+	}
+	require.ErrorIs(t, add("b", "0"), ErrReplayFull)
+	now = now.Add(2 * time.Minute)
+	require.ErrorIs(t, add("b", "0"), ErrReplayFull, "the last generation is still kept")
+	now = now.Add(2 * time.Minute)
+	require.NoError(t, add("b", "0"))
+	_, err := m.Add(t.Context(), Nonce{"a", "x", now, now.Add(3 * time.Minute)})
+	require.ErrorContains(t, err, "raise the retention")
+	_, err = NewMemoryReplay(-1, 0, 0)
+	require.Error(t, err)
+}
+
+// Length and order of key and value can't be confused.
+func TestNonceIDs(t *testing.T) {
+	ids := map[[32]byte]bool{}
+	for _, n := range []Nonce{{Key: "ab", Value: "c"}, {Key: "a", Value: "bc"}, {Key: "", Value: "abc"}, {Key: "abc"}} {
+		ids[n.id(nil)] = true
+		ids[n.id([]byte{1})] = true
+	}
+	require.Len(t, ids, 8)
+}
+
+func TestSharedReplay(t *testing.T) {
+	store := map[string]time.Time{}
+	shared := NewSharedReplay("ipw:", func(_ context.Context, key string, until time.Time) (bool, error) {
+		_, known := store[key]
+		store[key] = until
+		return !known, nil
+	})
+	now := time.Unix(1_800_000_000, 0)
+	for i, want := range []bool{true, false, true} {
+		n := Nonce{"billing.1", fmt.Sprint("AAAAAAAAAAAAAAA", i/2), now, now.Add(time.Minute)}
+		added, err := shared.Add(t.Context(), n)
+		require.NoError(t, err)
+		require.Equal(t, want, added)
+	}
+	require.Len(t, store, 2)
+	for key, until := range store {
+		require.Regexp(t, `^ipw:[A-Za-z0-9_-]{24}$`, key)
+		require.Equal(t, now.Add(90*time.Second), until)
+	}
+}
+
+func TestMemoryOfNonces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures the heap, which the race detector makes larger")
+	}
+	const n = 500_000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	m := memory(t, n, n, 0)
+	now := time.Unix(1_800_000_000, 0)
+	for i := range n {
+		_, err := m.Add(t.Context(), Nonce{"k", fmt.Sprint("nonce", i), now, now.Add(time.Minute)})
+		require.NoError(t, err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	perNonce := float64(after.HeapAlloc-before.HeapAlloc) / n
+	t.Logf("%.1f bytes a nonce", perNonce)
+	require.LessOrEqual(t, perNonce, 60.0)
+	runtime.KeepAlive(m)
+}
+
+func BenchmarkMemoryReplay(b *testing.B) {
+	m := memory(b, 10_000_000, 10_000_000, 2*time.Minute)
+	now := time.Unix(1_800_000_000, 0)
+	values := make([]string, 1<<16)
+	for i := range values {
+		values[i] = fmt.Sprintf("AAAAAAAAAAAAAAAAA%05x", i)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%len(values) == 0 {
+			now = now.Add(10 * time.Minute)
+		}
+		if _, err := m.Add(context.Background(), Nonce{"billing.1", values[i%len(values)], now, now.Add(time.Minute)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

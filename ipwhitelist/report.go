@@ -1,0 +1,205 @@
+package ipwhitelist
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Report is the use that a guard has seen: who signs, who fails, and who still relies on which address. It is a plain
+// value for JSON and metrics, in the order of names. Counters are a process's own: [MergeReports] adds up replicas.
+type Report struct {
+	Since   time.Time     `json:"since"`
+	Until   time.Time     `json:"until"`
+	Callers []CallerUsage `json:"callers"`
+	Rules   []RuleUsage   `json:"rules"`
+	Keys    []KeyUsage    `json:"keys"`
+	// Unknown are failures that are nobody's: unknown keys, and keys of callers from addresses that are not theirs.
+	Unknown map[Reason]uint64 `json:"unknown,omitempty"`
+	// Unresolved are requests whose client's address could not be told.
+	Unresolved uint64 `json:"unresolved,omitempty"`
+}
+
+// CallerUsage is what a caller has proven. Good credentials in mode ip count as well, though they do not decide there.
+type CallerUsage struct {
+	Name     string            `json:"name"`
+	Mode     Mode              `json:"mode"` // without an override
+	Override *Override         `json:"override,omitempty"`
+	Signed   Event             `json:"signed"`
+	APIKey   Event             `json:"api_key"`
+	Failed   Event             `json:"failed"` // proven, or from an address of the caller
+	Failures map[Reason]uint64 `json:"failures,omitempty"`
+}
+
+// RuleUsage is what the addresses of a rule were used for.
+type RuleUsage struct {
+	Name    string   `json:"name"`
+	Callers []string `json:"callers"`
+	Mode    Mode     `json:"mode"` // of an unsigned request from it
+	// IPOnly is what its address alone admitted, Refused what it did not admit, canary included.
+	IPOnly  Event `json:"ip_only"`
+	Refused Event `json:"refused"`
+	// The most frequent of IPOnly: at most 10 each, cut to 128 bytes.
+	Addresses  []Sample `json:"addresses,omitempty"`
+	Paths      []Sample `json:"paths,omitempty"`
+	UserAgents []Sample `json:"user_agents,omitempty"`
+}
+
+// KeyUsage is how often a key was right, also if it is disabled.
+type KeyUsage struct {
+	ID     string `json:"id"`
+	Caller string `json:"caller"`
+	State  State  `json:"state"`
+	Used   Event  `json:"used"`
+}
+
+// Report returns what was seen since the guard was made, of the callers, rules and keys of the present configuration.
+func (g *Guard) Report() Report {
+	s, now := g.current.Load(), g.o.Clock()
+	r := Report{Since: g.ledger.since, Until: now.UTC().Truncate(time.Second), Unknown: g.ledger.unknown.snapshot(), Unresolved: g.ledger.unresolved.Load()}
+	for _, name := range slices.Sorted(maps.Keys(s.callers)) {
+		c := s.callers[name]
+		r.Callers = append(r.Callers, CallerUsage{
+			Name: name, Mode: c.Mode, Override: cloneOverride(c.Override), Signed: c.usage.signed.snapshot(),
+			APIKey: c.usage.apiKey.snapshot(), Failed: c.usage.failed.snapshot(), Failures: c.usage.failures.snapshot(),
+		})
+	}
+	for _, one := range s.rules {
+		r.Rules = append(r.Rules, one.report(now))
+	}
+	slices.SortFunc(r.Rules, func(a, b RuleUsage) int { return cmp.Compare(a.Name, b.Name) })
+	for _, keys := range []map[string]*key{s.keys, s.apiKeys} {
+		for _, k := range keys {
+			r.Keys = append(r.Keys, KeyUsage{k.id, k.caller.Name, k.state, k.usage.used.snapshot()})
+		}
+	}
+	slices.SortFunc(r.Keys, func(a, b KeyUsage) int { return cmp.Compare(a.ID, b.ID) })
+	return r
+}
+
+func (r *rule) report(now time.Time) RuleUsage {
+	u := RuleUsage{
+		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Callers)), Mode: r.modeAt(now),
+		IPOnly: r.usage.ipOnly.snapshot(), Refused: r.usage.refused.snapshot(),
+	}
+	r.usage.mu.Lock()
+	defer r.usage.mu.Unlock()
+	u.Addresses, u.Paths, u.UserAgents = r.usage.addresses.ranked(), r.usage.paths.ranked(), r.usage.agents.ranked()
+	return u
+}
+
+func (t top) ranked() []Sample {
+	out := slices.Clone(t)
+	slices.SortFunc(out, func(a, b Sample) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
+	})
+	return out
+}
+
+func cloneOverride(o *Override) *Override {
+	if o == nil {
+		return nil
+	}
+	c := *o
+	return &c
+}
+
+// maxGap is how long nobody may have looked for two reports to be one time of observation.
+const maxGap = 15 * time.Minute
+
+// MergeReports adds up reports of replicas, and of a process before it restarted. Modes and states are those of the
+// report that ends last. Since is the beginning of the time that was watched without a gap of more than 15 minutes; give
+// it the report of each replica, or what the missing one saw is missing.
+func MergeReports(reports ...Report) Report {
+	reports = slices.Clone(reports)
+	slices.SortStableFunc(reports, func(a, b Report) int {
+		return cmp.Or(a.Since.Compare(b.Since), a.Until.Compare(b.Until))
+	})
+	var m Report
+	latest := -1
+	for i, r := range reports {
+		if i == 0 || r.Since.Sub(m.Until) > maxGap {
+			m.Since = r.Since
+		}
+		if latest < 0 || !r.Until.Before(m.Until) {
+			m.Until, latest = r.Until, i
+		}
+		m.Unresolved += r.Unresolved
+		m.Unknown = addCounts(m.Unknown, r.Unknown)
+	}
+	if latest < 0 {
+		return Report{}
+	}
+	// Names and modes of the latest report, uses of all.
+	last := reports[latest]
+	for _, c := range last.Callers {
+		m.Callers = append(m.Callers, c.sum(reports))
+	}
+	for _, u := range last.Rules {
+		m.Rules = append(m.Rules, u.sum(reports))
+	}
+	for _, k := range last.Keys {
+		k.Used = Event{}
+		for _, r := range reports {
+			for _, o := range r.Keys {
+				if o.ID == k.ID {
+					k.Used = k.Used.merge(o.Used)
+				}
+			}
+		}
+		m.Keys = append(m.Keys, k)
+	}
+	return m
+}
+
+func (c CallerUsage) sum(reports []Report) CallerUsage {
+	c.Signed, c.APIKey, c.Failed, c.Failures = Event{}, Event{}, Event{}, nil
+	for _, r := range reports {
+		for _, o := range r.Callers {
+			if o.Name == c.Name {
+				c.Signed, c.APIKey, c.Failed = c.Signed.merge(o.Signed), c.APIKey.merge(o.APIKey), c.Failed.merge(o.Failed)
+				c.Failures = addCounts(c.Failures, o.Failures)
+			}
+		}
+	}
+	return c
+}
+
+func (u RuleUsage) sum(reports []Report) RuleUsage {
+	u.IPOnly, u.Refused, u.Addresses, u.Paths, u.UserAgents = Event{}, Event{}, nil, nil, nil
+	for _, r := range reports {
+		for _, o := range r.Rules {
+			if o.Name == u.Name {
+				u.IPOnly, u.Refused = u.IPOnly.merge(o.IPOnly), u.Refused.merge(o.Refused)
+				u.Addresses = addSamples(u.Addresses, o.Addresses)
+				u.Paths = addSamples(u.Paths, o.Paths)
+				u.UserAgents = addSamples(u.UserAgents, o.UserAgents)
+			}
+		}
+	}
+	return u
+}
+
+func addCounts(to, from map[Reason]uint64) map[Reason]uint64 {
+	for r, n := range from {
+		if to == nil {
+			to = map[Reason]uint64{}
+		}
+		to[r] += n
+	}
+	return to
+}
+
+func addSamples(to, from []Sample) []Sample {
+	counts := map[string]uint64{}
+	for _, s := range slices.Concat(to, from) {
+		counts[s.Value] += s.Count
+	}
+	var all top
+	for value, n := range counts {
+		all = append(all, Sample{value, n})
+	}
+	ranked := all.ranked()
+	return ranked[:min(topSize, len(ranked))]
+}
