@@ -142,12 +142,8 @@ func (s Sidecar) inject(e *edit) {
 
 // fitted is a container with what it leaves open.
 func (s Sidecar) fitted(e *edit, c corev1.Container) corev1.Container {
-	var serves *corev1.Container
-	if e.users > 0 {
-		serves = &e.pod.Spec.Containers[0]
-	}
 	c = *c.DeepCopy()
-	confined := e.confined(serves)
+	confined := e.confined(e.main())
 	confined.ReadOnlyRootFilesystem = nil // not for us to know
 	if own := c.SecurityContext; own != nil {
 		escalates := privileged(&c) || own.Capabilities != nil && slices.Contains(own.Capabilities.Add, "SYS_ADMIN")

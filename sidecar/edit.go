@@ -25,12 +25,27 @@ type edit struct {
 	class            corev1.PodQOSClass
 }
 
-func newEdit(pod *corev1.Pod, prefix string, v *values, ns Namespace) *edit {
-	return &edit{
+func newEdit(pod *corev1.Pod, prefix string, v *values, ns Namespace, before *record) *edit {
+	e := &edit{
 		pod: pod, prefix: prefix, values: v, ns: ns,
 		users: len(pod.Spec.Containers), initUsers: len(pod.Spec.InitContainers),
 		class: qosClass(&pod.Spec),
 	}
+	switch {
+	case e.isApp(before.Main):
+		e.record.Main = before.Main
+	case e.users > 0:
+		e.record.Main = pod.Spec.Containers[0].Name
+	}
+	return e
+}
+
+// main is the container that counts as the application, or nil if the Pod has none.
+func (e *edit) main() *corev1.Container { return e.container(e.record.Main) }
+
+// isApp reports whether a container of the user's is no init container.
+func (e *edit) isApp(name string) bool {
+	return slices.ContainsFunc(e.containers(), func(c *corev1.Container) bool { return c.Name == name })
 }
 
 // containers are the user's own ones that run beside each other.
@@ -221,11 +236,6 @@ func (e *edit) annotate(name, text string) {
 func (e *edit) finish() {
 	if len(e.outcome.Applied) == 0 {
 		return
-	}
-	if name := e.duplicate(); name != "" {
-		e.problems = append(e.problems, &AnnotationError{
-			Key: e.prefix + "/" + recordKey, Message: fmt.Sprintf("the Pod has two containers or two volumes named %q, so it can't be said which is meant; rename one", name),
-		})
 	}
 	text := e.record.encode()
 	if e.pod.Annotations == nil {

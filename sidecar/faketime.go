@@ -96,11 +96,6 @@ func (f FakeTime) inject(e *edit) {
 	e.applied(f.Name())
 }
 
-// isApp reports whether a container of the user's is no init container.
-func (e *edit) isApp(name string) bool {
-	return slices.ContainsFunc(e.containers(), func(c *corev1.Container) bool { return c.Name == name })
-}
-
 func (f FakeTime) fake(e *edit, c *corev1.Container, want fakeTime) {
 	e.preloadIn(faketimeKey, c, faketimeName, faketimeDir, faketimeFile)
 	if own := lastEnv(c, "FAKETIME"); own != nil {

@@ -152,11 +152,11 @@ func (f Filebeat) inject(e *edit) {
 // serves is the container whose logs are shipped.
 func (f Filebeat) serves(e *edit, spec *LogSpec) *corev1.Container {
 	if spec.Container == "" {
-		if e.users == 0 {
+		if e.main() == nil {
 			e.refuse(pathsKey, "the Pod has no container")
 			return nil
 		}
-		spec.Container = e.pod.Spec.Containers[0].Name
+		spec.Container = e.record.Main
 	}
 	c := e.container(spec.Container)
 	if c == nil {

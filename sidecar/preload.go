@@ -49,10 +49,6 @@ type copied struct {
 
 // copyIn adds the init container and the volume. It comes behind the user's init containers, which do without.
 func (e *edit) copyIn(key string, c copied) {
-	var serves *corev1.Container
-	if e.users > 0 {
-		serves = &e.pod.Spec.Containers[0]
-	}
 	e.addVolume(key, emptyDir(c.name))
 	e.addInitContainer(key, corev1.Container{
 		Name:            c.name,
@@ -60,7 +56,7 @@ func (e *edit) copyIn(key string, c copied) {
 		Command:         []string{"cp", "-R", c.from, c.to},
 		VolumeMounts:    []corev1.VolumeMount{{Name: c.name, MountPath: c.dir}},
 		Resources:       e.resources(defaultResources()),
-		SecurityContext: e.confined(serves),
+		SecurityContext: e.confined(e.main()),
 	})
 }
 

@@ -10,6 +10,8 @@ import (
 // record is what Apply did to a Pod, kept in an annotation: enough to undo it, and to tell what is ours from what is
 // the user's. Whatever is no longer as it was left has become somebody else's.
 type record struct {
+	// Main is the container that counts as the application. Another webhook may have put its own before it since.
+	Main           string               `json:"main"`
 	Containers     []string             `json:"containers,omitempty"`
 	InitContainers []string             `json:"initContainers,omitempty"`
 	Volumes        []string             `json:"volumes,omitempty"`

@@ -113,7 +113,7 @@ func (s *Set) Apply(pod *corev1.Pod, ns Namespace) (*corev1.Pod, Outcome, error)
 	}
 	base := pod.DeepCopy()
 	rec.eject(base, s.prefix)
-	e := newEdit(base, s.prefix, v, ns)
+	e := newEdit(base, s.prefix, v, ns, rec)
 	s.inject(e)
 	e.finish()
 	if err := e.problems.err(); err != nil {
@@ -130,6 +130,7 @@ func (s *Set) inject(e *edit) {
 	if !get(e.values, optKey, true) {
 		reason, detail = ReasonOptedOut, s.prefix+"/"+optKey+" is false"
 	}
+	duplicate := e.duplicate()
 	configured := map[string]bool{}
 	for _, i := range s.injectors {
 		configured[i.Name()] = true
@@ -142,6 +143,8 @@ func (s *Set) inject(e *edit) {
 			e.skip(i.Name(), reason, detail)
 		case slices.Contains(e.ns.Disabled, i.Name()):
 			e.skip(i.Name(), ReasonDisabled, "it is off in this namespace")
+		case duplicate != "":
+			e.refuse(i.keys()[0].Name, "the Pod has two containers or two volumes named %q, so it can't be said which is meant; rename one", duplicate)
 		default:
 			i.inject(e)
 		}
