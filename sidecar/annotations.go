@@ -18,6 +18,7 @@ type Key struct {
 	Doc      string // what it does
 
 	parse func(text string) (any, error)
+	exact bool // blanks around it count
 }
 
 // The Set's own keys.
@@ -136,6 +137,9 @@ func (v *values) parse(s *schema, name string) {
 		}
 	}
 	text := strings.TrimSpace(v.text[name])
+	if k.exact && text != "" {
+		text = strings.Trim(v.text[name], "\r\n")
+	}
 	if text == "" {
 		v.refuse(name, "it is empty; write "+k.Values+", or remove it")
 		return

@@ -20,6 +20,7 @@ type edit struct {
 	outcome  Outcome
 	problems problems
 	record   record
+	before   *record // of an earlier pass
 
 	users, initUsers int // how many containers are the user's: ours come behind them
 	class            corev1.PodQOSClass
@@ -27,7 +28,7 @@ type edit struct {
 
 func newEdit(pod *corev1.Pod, prefix string, v *values, ns Namespace, before *record) *edit {
 	e := &edit{
-		pod: pod, prefix: prefix, values: v, ns: ns,
+		pod: pod, prefix: prefix, values: v, ns: ns, before: before,
 		users: len(pod.Spec.Containers), initUsers: len(pod.Spec.InitContainers),
 		class: qosClass(&pod.Spec),
 	}
@@ -151,6 +152,9 @@ func mountAt(c *corev1.Container, path string) *corev1.VolumeMount {
 }
 
 func (e *edit) addVolume(key string, v corev1.Volume) {
+	if slices.Contains(e.before.Volumes, v.Name) { // it has stayed for another container that mounts it
+		e.pod.Spec.Volumes = without(e.pod.Spec.Volumes, func(o corev1.Volume) bool { return o.Name == v.Name })
+	}
 	if slices.ContainsFunc(e.pod.Spec.Volumes, func(o corev1.Volume) bool { return o.Name == v.Name }) {
 		e.refuse(key, "it needs a volume named %s, and the Pod has another of that name; rename that", v.Name)
 		return

@@ -21,7 +21,7 @@ func (Filebeat) keys() []Key {
 	for _, k := range []Key{
 		{Name: "topic", Values: "a Kafka topic", Doc: "Where to: the topic, and `fields.topic`.", parse: parseTopic},
 		{Name: "index", Values: "the beginning of the name of an Elasticsearch index", Doc: "Where to: the index, and `fields.index`.", parse: parseIndex},
-		{Name: multilineKey, Values: "`none`, `java`, `timestamp`, `indent`, a preset of the platform, or `pattern:` and an RE2 expression", Doc: "Which lines belong together.", parse: parseMultiline},
+		{Name: multilineKey, Values: "`none`, `java`, `timestamp`, `indent`, a preset of the platform, or `pattern:` and an RE2 expression", Doc: "Which lines belong together.", parse: parseMultiline, exact: true},
 		{Name: "multiline-negate", Values: boolWords, Doc: "With `pattern:`, lines that do not match belong together.", parse: parseBool},
 		{Name: "multiline-match", Values: "`after` or `before`", Doc: "With `pattern:`, whether they belong to the line before them or behind them. `after` without it.", parse: oneOf("after", "before")},
 		{Name: "json", Values: boolWords, Doc: "Events are JSON objects, whose fields become those of the event.", parse: parseBool},
