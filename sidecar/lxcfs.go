@@ -111,8 +111,9 @@ func privileged(c *corev1.Container) bool {
 
 // mount gives a container the files at whose place it has nothing else.
 func (l LXCFS) mount(e *edit, c *corev1.Container, files []string, used map[string]bool) {
+	paths := lxcfsPaths()
 	for _, f := range files {
-		at := lxcfsPaths()[f]
+		at := paths[f]
 		if m := covering(c, at); m != nil && cleanPath(m.MountPath) != "/" {
 			continue
 		}
