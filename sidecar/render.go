@@ -73,7 +73,7 @@ func (f Filebeat) input(w *yamlWriter, container string, s LogStream) {
 	if len(fields) > 0 {
 		w.line(1, "fields:")
 		for _, name := range sortedKeys(fields) {
-			w.text(2, name, fields[name])
+			w.text(2, yamlKey(name), fields[name])
 		}
 	}
 }
@@ -174,6 +174,15 @@ func (w *yamlWriter) list(depth int, key string, values []string) {
 // ends: everything was looked at by printable.
 func quoted(text string) string {
 	return "'" + strings.ReplaceAll(strings.ReplaceAll(text, "$", "$$"), "'", "''") + "'"
+}
+
+// yamlKey is the name of a field. Some words are no strings in YAML 1.1, and a key of another type is an error.
+func yamlKey(name string) string {
+	switch strings.ToLower(name) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return "'" + name + "'"
+	}
+	return name
 }
 
 // expanded is the value of a variable. It is quoted for go-ucfg too, which parses what it has expanded: a namespace
