@@ -90,7 +90,7 @@ func TestRemovedAnnotation(t *testing.T) {
 
 func TestClassic(t *testing.T) {
 	f := shipper()
-	f.Classic, f.Drain, f.Flush = true, metav1.Duration{Duration: 3 * time.Second}, metav1.Duration{Duration: 1500 * time.Millisecond}
+	f.Classic, f.Drain, f.Flush = true, metav1.Duration{Duration: 6 * time.Second}, metav1.Duration{Duration: 1500 * time.Millisecond}
 	set := newSet(t, f)
 	pod := annotate(podOf(t, webPod), map[string]string{"log.paths": "/x/y/*.log"})
 	grace := int64(40)
@@ -99,8 +99,8 @@ func TestClassic(t *testing.T) {
 	require.Equal(t, []string{"app", "proxy", "log-shipper"}, names(out.Spec.Containers))
 	c := out.Spec.Containers[2]
 	require.Nil(t, c.RestartPolicy)
-	require.Equal(t, "43", c.Command[len(c.Command)-1], "SIGTERM comes with the application's")
-	require.Equal(t, int64(40+3+2+2), *out.Spec.TerminationGracePeriodSeconds)
+	require.Equal(t, "46", c.Command[len(c.Command)-1], "SIGTERM comes with the application's")
+	require.Equal(t, int64(40+6+2+2), *out.Spec.TerminationGracePeriodSeconds)
 	pod.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
 	_, _, err := set.Apply(pod, sidecar.Namespace{})
 	require.ErrorContains(t, err, "would keep it from ending")

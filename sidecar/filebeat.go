@@ -29,8 +29,9 @@ type Filebeat struct {
 	// gets SIGTERM together with the application and has to wait out its grace period, and it would keep a Job from
 	// ending, so Pods that do not always restart are refused.
 	Classic bool `json:"classic,omitempty"`
-	// Drain is how long the shipper reads on after the application has ended, so that the last lines are found: at least
-	// the 2 s after which it looks for new files and lines. 5 s if zero.
+	// Drain is how long the shipper reads on after the application has ended, so that the last lines are found: 5 s if zero,
+	// and no less, because it looks for new files and for new lines every 2 s. Where lines are joined, it takes 3 s more,
+	// which is how long the shipper waits for what may belong to the last one.
 	Drain metav1.Duration `json:"drain,omitempty"`
 	// Flush is how long it then waits for what was read to be acknowledged. 10 s if zero.
 	Flush metav1.Duration `json:"flush,omitempty"`
@@ -62,7 +63,10 @@ const (
 const (
 	defaultDrain = 5 * time.Second
 	defaultFlush = 10 * time.Second
+	minDrain     = 5 * time.Second
 	maxDrain     = 5 * time.Minute
+	// joinTimeout is how long a multiline event waits for another line.
+	joinTimeout = 3 * time.Second
 	// stopMargin is for what drain and flush do not count: the start of processes, and the last batch on the wire.
 	stopMargin = 2
 )
@@ -81,8 +85,8 @@ func (f Filebeat) validate() []error {
 	if f.Image == "" {
 		errs = append(errs, errors.New("image is missing"))
 	}
-	if d := f.drain(); d < 2*time.Second || d > maxDrain {
-		errs = append(errs, fmt.Errorf("drain %s: write 2s to %s", d, maxDrain))
+	if d := f.drain(); d < minDrain || d > maxDrain {
+		errs = append(errs, fmt.Errorf("drain %s: write %s to %s", d, minDrain, maxDrain))
 	}
 	if d := f.flush(); d < time.Second || d > maxDrain {
 		errs = append(errs, fmt.Errorf("flush %s: write 1s to %s", d, maxDrain))
@@ -173,7 +177,13 @@ func containerNames(e *edit) string {
 	return strings.Join(names, ", ")
 }
 
-func (f Filebeat) drainOf(spec *LogSpec) time.Duration { return cmp.Or(spec.Drain, f.drain()) }
+func (f Filebeat) drainOf(spec *LogSpec) time.Duration {
+	d := cmp.Or(spec.Drain, f.drain())
+	if slices.ContainsFunc(spec.Streams, func(s LogStream) bool { return s.Multiline != nil }) {
+		d += joinTimeout
+	}
+	return d
+}
 
 func ceilSeconds(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }
 

@@ -15,7 +15,7 @@ func (Filebeat) keys() []Key {
 	keys := []Key{
 		{Name: pathsKey, Values: "absolute globs, one a line or between commas", Doc: "The files to ship. Only the last elements of a path may have wildcards: the directory before them is shared between the containers. A directory that is no volume yet becomes an empty one."},
 		{Name: containerKey, Values: "the name of a container", Doc: "Whose files they are. The first container without it.", parse: parseContainerName},
-		{Name: drainKey, Values: "a duration from `2s` to `5m`", Doc: "How long to read on after the application has ended.", parse: parseDrain},
+		{Name: drainKey, Values: "a duration from `5s` to `5m`", Doc: "How long to read on after the application has ended.", parse: parseDrain},
 	}
 	keys[0].parse = parsePaths
 	for _, k := range []Key{
@@ -59,8 +59,8 @@ func parseContainerName(text string) (any, error) {
 
 func parseDrain(text string) (any, error) {
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 2*time.Second || d > maxDrain {
-		return nil, errors.New("write a duration from 2s to 5m, such as 15s")
+	if err != nil || d < minDrain || d > maxDrain {
+		return nil, errors.New("write a duration from 5s to 5m, such as 15s")
 	}
 	return d, nil
 }

@@ -90,7 +90,7 @@ func (w *yamlWriter) parsers(s LogStream) {
 		w.line(3, "negate: "+strconv.FormatBool(m.Negate))
 		w.text(3, "match", cmp.Or(m.Match, "after"))
 		w.line(3, "max_lines: 500")
-		w.line(3, "timeout: 5s")
+		w.line(3, "timeout: "+seconds(joinTimeout))
 	}
 	if s.JSON {
 		w.line(1, "- ndjson: {target: '', add_error_key: true}")

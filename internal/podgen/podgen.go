@@ -193,7 +193,7 @@ func Annotations(r *rand.Rand) map[string]string {
 	if maybe("log.paths", "/var/log/app/*.log", "/var/log/app/*.log,/data/x/*.log", "/data/logs/**/*.log", "/var/log/app/a.log\n/var/log/app/old/b.log") {
 		maybe("log.json", "true", "false")
 		maybe("log.multiline", "java", "pattern:^\\[", "none")
-		maybe("log.drain", "2s", "90s")
+		maybe("log.drain", "5s", "90s")
 		maybe("log.audit.paths", "/audit/*.json", "/var/log/app/audit/*.json")
 		maybe("log.fields", "team=shop,cost=a$b")
 	}
