@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -139,7 +140,7 @@ func countOf(spec *corev1.PodSpec, c *corev1.Container) int64 {
 func (n CPUCount) tell(e *edit, c *corev1.Container, count string) {
 	names := n.variables()
 	if get(e.values, "cpus.go", false) {
-		names = append(names[:len(names):len(names)], goMaxProcs)
+		names = append(slices.Clip(names), goMaxProcs)
 	}
 	for _, name := range names {
 		if own := lastEnv(c, name); own != nil && (own.Value != count || own.ValueFrom != nil) {

@@ -17,7 +17,7 @@ type Sidecar struct {
 	Title string `json:"name"` // behind "sidecar." in the annotation: a DNS label of at most 40
 
 	// Containers and InitContainers come behind the Pod's own. An init container with restartPolicy Always is a native
-	// sidecar. Those without resources get none in a Pod of class BestEffort.
+	// sidecar; an ordinary container keeps a Job from ending. Volumes they mount have to be among Volumes.
 	Containers     []corev1.Container `json:"containers,omitempty"`
 	InitContainers []corev1.Container `json:"initContainers,omitempty"`
 	Volumes        []corev1.Volume    `json:"volumes,omitempty"`
@@ -52,6 +52,14 @@ func (s Sidecar) validate() (errs []error) {
 		}
 		seen[c.Name] = true
 		errs = append(errs, checkMounts("container "+c.Name, c.VolumeMounts)...)
+		for _, m := range c.VolumeMounts {
+			if !slices.ContainsFunc(s.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name }) {
+				errs = append(errs, fmt.Errorf("container %q: %s is none of the volumes", c.Name, m.Name))
+			}
+		}
+		if len(c.Resources.Claims) > 0 {
+			errs = append(errs, fmt.Errorf("container %q: resources.claims are for the Pod to declare; leave them out", c.Name))
+		}
 	}
 	clear(seen)
 	for _, v := range s.Volumes {
@@ -163,6 +171,5 @@ func (s Sidecar) fitted(e *edit, c corev1.Container) corev1.Container {
 		want = defaultResources()
 	}
 	c.Resources = e.resources(want)
-	c.Resources.Claims = want.Claims
 	return c
 }

@@ -32,12 +32,12 @@ type Filebeat struct {
 	// Drain is how long the shipper reads on after the application has ended, so that the last lines are found: 5 s if zero,
 	// and no less, because it looks for new files and for new lines every 2 s. Where lines are joined, it takes 3 s more,
 	// which is how long the shipper waits for what may belong to the last one.
-	Drain metav1.Duration `json:"drain,omitempty"`
+	Drain metav1.Duration `json:"drain,omitzero"`
 	// Flush is how long it then waits for what was read to be acknowledged. 10 s if zero.
-	Flush metav1.Duration `json:"flush,omitempty"`
+	Flush metav1.Duration `json:"flush,omitzero"`
 	// Resources of the container. A Pod of class Guaranteed gets requests equal to limits, BestEffort gets none. Requests
 	// of 20m and 64Mi and a limit of 256Mi if empty.
-	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 	// Presets are patterns for log.multiline by name, in addition to java, timestamp and indent.
 	Presets map[string]Multiline `json:"presets,omitempty"`
 	// Fields are added to every event, under "fields".

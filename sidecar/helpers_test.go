@@ -56,8 +56,14 @@ func agent() sidecar.Sidecar {
 func all() []sidecar.Injector {
 	shim := library("cpus")
 	return []sidecar.Injector{
-		shipper(), sidecar.LXCFS{}, sidecar.FakeTime{Library: library("faketime")}, sidecar.CPUCount{Shim: &shim},
-		sidecar.TimeZone{Image: "registry.example.com/tzdata:2026a"}, sidecar.HostAliases{}, sidecar.Debug{}, agent(),
+		shipper(),
+		sidecar.LXCFS{},
+		sidecar.FakeTime{Library: library("faketime")},
+		sidecar.CPUCount{Shim: &shim},
+		sidecar.TimeZone{Image: "registry.example.com/tzdata:2026a"},
+		sidecar.HostAliases{},
+		sidecar.Debug{},
+		agent(),
 	}
 }
 

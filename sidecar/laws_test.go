@@ -114,11 +114,11 @@ func qos(pod *corev1.Pod) corev1.PodQOSClass {
 	return corev1.PodQOSBurstable
 }
 
-func generated(t *testing.T) int {
+func generated() int {
 	if testing.Short() {
 		return 300
 	}
-	return 5000
+	return 2000
 }
 
 // TestLawsOnGeneratedPods is every law on Pods that nobody thought of.
@@ -127,7 +127,7 @@ func TestLawsOnGeneratedPods(t *testing.T) {
 	classic.Classic = true
 	sets := []*sidecar.Set{newSet(t), newSet(t, append(all()[1:], classic)...)}
 	done := map[string]int{}
-	for seed := range uint64(generated(t)) {
+	for seed := range uint64(generated()) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		pod := annotate(podgen.New(r), podgen.Annotations(r))
 		ns := sidecar.Namespace{Level: []sidecar.Level{"", sidecar.LevelBaseline, sidecar.LevelRestricted}[r.IntN(3)]}
@@ -144,14 +144,14 @@ func TestLawsOnGeneratedPods(t *testing.T) {
 	}
 	t.Log(done)
 	for _, what := range []string{"applied", "refused", "Guaranteed", "Burstable", "BestEffort", "pod-level"} {
-		require.Greater(t, done[what], generated(t)/60, what)
+		require.Greater(t, done[what], generated()/60, what)
 	}
 }
 
 // TestLawNoKeyNoChange is on Pods with annotations of other domains and other people's sidecars.
 func TestLawNoKeyNoChange(t *testing.T) {
 	set := newSet(t)
-	for seed := range uint64(generated(t) / 10) {
+	for seed := range uint64(generated() / 10) {
 		pod := podgen.New(rand.New(rand.NewPCG(seed, 4)))
 		pod.Annotations = map[string]string{"example.com/log.paths": "/x/*.log", "sidecar.kubewright.iox/log.paths": "/"}
 		out, outcome, err := set.Apply(pod, sidecar.Namespace{Disabled: []string{"log"}})
@@ -167,7 +167,7 @@ func TestLawNoKeyNoChange(t *testing.T) {
 // TestLawOrder is that the order of injectors does not matter, nor that of any map.
 func TestLawOrder(t *testing.T) {
 	reference := newSet(t)
-	for seed := range uint64(generated(t) / 10) {
+	for seed := range uint64(generated() / 10) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		pod := annotate(podgen.New(r), podgen.Annotations(r))
 		want, wantOutcome, wantErr := reference.Apply(pod, sidecar.Namespace{})
@@ -185,7 +185,7 @@ func TestLawOrder(t *testing.T) {
 func TestLawOthers(t *testing.T) {
 	set := newSet(t)
 	changed := 0
-	for seed := range uint64(generated(t) / 4) {
+	for seed := range uint64(generated() / 4) {
 		r := rand.New(rand.NewPCG(seed, 6))
 		pod := annotate(podgen.New(r), podgen.Annotations(r))
 		out, _, err := set.Apply(pod, sidecar.Namespace{})
@@ -202,7 +202,7 @@ func TestLawOthers(t *testing.T) {
 		requireStillThere(t, theirs, second, seed)
 		changed++
 	}
-	require.Greater(t, changed, generated(t)/20)
+	require.Greater(t, changed, generated()/20)
 }
 
 // interfere does what the API server, its plugins and service meshes do to every container, ours included.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -168,11 +169,8 @@ func (v *values) preset(name string, platform map[string]Multiline) (Multiline, 
 
 func merged[V any](a, b map[string]V) map[string]V {
 	out := make(map[string]V, len(a)+len(b))
-	for _, m := range []map[string]V{a, b} {
-		for k, v := range m {
-			out[k] = v
-		}
-	}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }
 

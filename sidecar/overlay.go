@@ -56,8 +56,8 @@ func fill(want, have reflect.Value) {
 }
 
 func exported(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if !t.Field(i).IsExported() {
+	for f := range t.Fields() {
+		if !f.IsExported() {
 			return false
 		}
 	}

@@ -59,12 +59,7 @@ func (f Filebeat) input(w *yamlWriter, container string, s LogStream) {
 		w.line(1, "read_until_eof: {enabled: true, timeout: "+seconds(f.flush())+"}")
 	}
 	w.parsers(s)
-	fields := map[string]string{}
-	for _, m := range []map[string]string{f.Fields, s.Fields} {
-		for name, value := range m {
-			fields[name] = value
-		}
-	}
+	fields := merged(f.Fields, s.Fields)
 	for name, value := range map[string]string{"topic": s.Topic, "index": s.Index} {
 		if value != "" {
 			fields[name] = value

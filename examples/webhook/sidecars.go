@@ -192,7 +192,7 @@ func sameWishes(a, b *corev1.Pod, prefix string) bool {
 // findings are the annotations that can't be done.
 func findings(metadata string, err error) (list []admission.Finding) {
 	errs := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the join itself, not what is in it
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		errs = joined.Unwrap()
 	}
 	for _, err := range errs {
