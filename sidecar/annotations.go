@@ -108,6 +108,9 @@ func (s *schema) read(annotations, defaults map[string]string) *values {
 		}
 	}
 	for _, name := range sortedKeys(v.text) {
+		if len(v.problems) == maxItems {
+			break // nobody reads more
+		}
 		if name != configKey {
 			v.parse(s, name)
 		}

@@ -61,7 +61,7 @@ func aliasOf(spec *corev1.PodSpec, ip string) *corev1.HostAlias {
 
 func (in *recordIn) eject(c *corev1.Container) {
 	for _, added := range in.Env {
-		i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == added.Name && covers(added, e) })
+		i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == added.Name && e.Value == added.Value && covers(added, e) })
 		if i >= 0 {
 			c.Env = slices.Delete(c.Env, i, i+1)
 		}

@@ -59,6 +59,9 @@ func parseHosts(text string) (any, error) {
 			owner[h] = addr.String()
 		}
 		aliases = append(aliases, corev1.HostAlias{IP: addr.String(), Hostnames: hosts})
+		if len(aliases) > maxItems {
+			return nil, fmt.Errorf("there are more than %d addresses", maxItems)
+		}
 	}
 	if len(aliases) == 0 {
 		return nil, errors.New("write an address, '=' and names, such as 10.0.0.1=a.corp,b.corp")

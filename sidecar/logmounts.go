@@ -40,10 +40,7 @@ type logDir struct{ path, key string }
 func logDirs(spec *LogSpec) []logDir {
 	var dirs []logDir
 	for _, s := range spec.Streams {
-		key := pathsKey
-		if s.Name != defaultStream {
-			key = "log." + s.Name + ".paths"
-		}
+		key := pathsOf(s.Name)
 		for _, p := range s.Paths {
 			dir := globDir(p)
 			if !slices.ContainsFunc(dirs, func(d logDir) bool { return d.path == dir }) {

@@ -69,8 +69,8 @@ func (m Multiline) check() error {
 	if m.Match != "" && m.Match != "after" && m.Match != "before" {
 		return fmt.Errorf("match %q: write after or before", shorten(m.Match))
 	}
-	if m.Pattern == "" {
-		return errors.New("the pattern is empty")
+	if m.Pattern == "" || len(m.Pattern) > 1024 {
+		return errors.New("the pattern is empty, or longer than 1024 bytes")
 	}
 	if err := printable(m.Pattern); err != nil || strings.ContainsAny(m.Pattern, "\n\r\t") {
 		return errors.New("the pattern has a character that can't be seen; write an escape such as \\t")
@@ -103,15 +103,27 @@ func (v *values) logSpec(platform map[string]Multiline) *LogSpec {
 		Container: get(v, containerKey, ""),
 		Drain:     get(v, drainKey, time.Duration(0)),
 	}
-	before := len(v.problems)
+	before, paths := len(v.problems), 0
 	for _, name := range streamsOf(v) {
-		spec.Streams = append(spec.Streams, v.stream(name, platform))
+		s := v.stream(name, platform)
+		spec.Streams = append(spec.Streams, s)
+		if paths += len(s.Paths); paths > maxItems {
+			v.refuse(pathsOf(name), fmt.Sprintf("all streams together have more than %d paths", maxItems))
+			return nil
+		}
 	}
 	v.strayStreams()
 	if len(v.problems) > before {
 		return nil
 	}
 	return spec
+}
+
+func pathsOf(stream string) string {
+	if stream == defaultStream {
+		return pathsKey
+	}
+	return "log." + stream + ".paths"
 }
 
 // key is the key that counts for a stream: its own, or that of the default stream.
@@ -132,10 +144,7 @@ func (v *values) stream(name string, platform map[string]Multiline) LogStream {
 		Fields:    get(v, v.key(name, "fields"), map[string]string(nil)),
 		Multiline: v.multiline(name, platform),
 	}
-	s.Paths = get(v, pathsKey, []string(nil))
-	if name != defaultStream {
-		s.Paths = get(v, "log."+name+".paths", []string(nil))
-	}
+	s.Paths = get(v, pathsOf(name), []string(nil))
 	return s
 }
 

@@ -19,6 +19,9 @@ func parseBool(text string) (any, error) {
 	return nil, errors.New("write true or false")
 }
 
+// maxItems bounds lists, so that what is done with them takes no time to speak of, whoever writes them.
+const maxItems = 128
+
 // parseList reads items between commas and line ends. None may be empty or come twice.
 func parseList(text string) ([]string, error) {
 	var items []string
@@ -29,6 +32,8 @@ func parseList(text string) ([]string, error) {
 			continue // the end of a line, or blanks around it
 		case slices.Contains(items, item):
 			return nil, fmt.Errorf("%q is there twice", shorten(item))
+		case len(items) == maxItems:
+			return nil, fmt.Errorf("there are more than %d items", maxItems)
 		}
 		items = append(items, item)
 	}

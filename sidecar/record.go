@@ -55,7 +55,7 @@ func (s *Set) readRecord(text string, ok bool) (*record, *AnnotationError) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	err := d.Decode(rec)
-	if err != nil || d.More() {
+	if err != nil || d.More() || rec.tooLong() {
 		return nil, &AnnotationError{
 			Key: s.prefix + "/" + recordKey, Value: shorten(text),
 			Message: "it is no record of an injection, which the webhook writes; remove it",
@@ -87,3 +87,18 @@ func (r *record) in(container string) *recordIn {
 	}
 	return r.In[container]
 }
+
+// tooLong bounds what a record written by hand costs: every entry is looked for in the Pod.
+func (r *record) tooLong() bool {
+	long := max(len(r.Containers), len(r.InitContainers), len(r.Volumes), len(r.PullSecrets), len(r.HostAliases),
+		len(r.Hostnames), len(r.ReadinessGates), len(r.Annotations))
+	for _, in := range r.In {
+		if in != nil {
+			long = max(long, len(in.Env), len(in.Words), len(in.Mounts))
+		}
+	}
+	return long > maxRecord
+}
+
+// maxRecord is more than injectors can add: they are the platform's.
+const maxRecord = 512

@@ -2,6 +2,7 @@ package sidecar_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -56,7 +57,7 @@ func TestRefusals(t *testing.T) {
 		"index":                        {map[string]string{"log.paths": "/x/y/*.log", "log.index": "Logs"}, `write the beginning of an index's name`},
 		"no regular expression":        {map[string]string{"log.paths": "/x/y/*.log", "log.multiline": "pattern:("}, `log.multiline="pattern:(": the pattern is no regular expression (RE2): missing closing ): "("`},
 		"no RE2":                       {map[string]string{"log.paths": "/x/y/*.log", "log.multiline": "pattern:(?=x)"}, `no regular expression (RE2)`},
-		"empty pattern":                {map[string]string{"log.paths": "/x/y/*.log", "log.multiline": "pattern:"}, `the pattern is empty`},
+		"empty pattern":                {map[string]string{"log.paths": "/x/y/*.log", "log.multiline": "pattern:"}, `the pattern is empty, or longer`},
 		"a tab in a pattern":           {map[string]string{"log.paths": "/x/y/*.log", "log.multiline": "pattern:^\tat"}, `write an escape such as \t`},
 		"no preset":                    {map[string]string{"log.paths": "/x/y/*.log", "log.multiline": "perl"}, `there is no such preset; write one of none, indent, java, timestamp, or`},
 		"no word":                      {map[string]string{"log.paths": "/x/y/*.log", "log.multiline": "^ "}, `write none, java, timestamp or indent`},
@@ -176,6 +177,34 @@ func TestAllAtOnce(t *testing.T) {
 		keys = append(keys, strings.TrimPrefix(one.Key, prefix))
 	}
 	require.Equal(t, []string{"cpus", "debug", "log.pathss", "timezone"}, keys)
+}
+
+// TestBounds: whoever writes annotations cannot make the work grow with the square of them.
+func TestBounds(t *testing.T) {
+	many := func(n int, item func(i int) string, between string) string {
+		items := make([]string, n)
+		for i := range items {
+			items[i] = item(i)
+		}
+		return strings.Join(items, between)
+	}
+	paths := many(100, func(i int) string { return fmt.Sprintf("/srv/%d/*.log", i) }, ",")
+	for want, annotations := range map[string]map[string]string{
+		"there are more than 128 items":                   {"log.paths": many(20000, func(i int) string { return fmt.Sprint("/srv/x/", i) }, ",")},
+		"there are more than 128 addresses":               {"hosts": many(10000, func(i int) string { return fmt.Sprintf("10.0.%d.%d=h%d", i/256, i%256, i) }, ";")},
+		"all streams together have more than 128 paths":   {"log.a.paths": paths, "log.b.paths": paths},
+		"the pattern is empty, or longer than 1024 bytes": {"log.paths": "/x/y/z", "log.multiline": "pattern:" + strings.Repeat("x", 1025)},
+		"it is no record":                                 {"injected": `{"volumes":[` + many(600, func(int) string { return `""` }, ",") + `]}`},
+	} {
+		_, _, err := newSet(t).Apply(annotate(podOf(t, webPod), annotations), sidecar.Namespace{})
+		require.ErrorContains(t, err, want)
+	}
+	unknown := map[string]string{}
+	for i := range 5000 {
+		unknown[fmt.Sprint("lgo.paths", i)] = ""
+	}
+	_, _, err := newSet(t).Apply(annotate(podOf(t, webPod), unknown), sidecar.Namespace{})
+	require.Len(t, err.(interface{ Unwrap() []error }).Unwrap(), 128)
 }
 
 // TestNewRefuses is wrong configuration, all of it at once.
