@@ -52,7 +52,7 @@ func TestFilebeatReadsWhatIsMeant(t *testing.T) {
 		prefix + "log.container": "app", prefix + "log.paths": "/srv/${HOME}/$/*.log",
 		prefix + "log.multiline": `pattern:^it's $|^\$${HOME}$`, prefix + "log.multiline-negate": "true",
 		prefix + "log.fields": "zip=0123,price=5$,ref=${SHIPPER_POD},float=1e3,yes=yes,list=[a",
-		prefix + "log.topic": "0123",
+		prefix + "log.topic":  "0123",
 	}, nil)
 	require.NoError(t, err)
 	text, err := shipper().Render(spec)

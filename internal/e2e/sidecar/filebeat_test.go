@@ -51,9 +51,9 @@ func (s *shipped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var items []string
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 1<<24)
-	for s.mu.Lock(); lines.Scan() && lines.Scan(); { // an action, and a document
-		event := map[string]any{}
-		if json.Unmarshal(lines.Bytes(), &event) == nil {
+	s.mu.Lock()
+	for document := false; lines.Scan(); document = !document { // each behind a line with an action
+		if event := map[string]any{}; document && json.Unmarshal(lines.Bytes(), &event) == nil {
 			s.events = append(s.events, event)
 			items = append(items, `{"create":{"status":201}}`)
 		}

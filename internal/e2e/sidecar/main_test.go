@@ -40,8 +40,13 @@ func shipper() sidecar.Filebeat {
 func injectors(f sidecar.Filebeat) []sidecar.Injector {
 	shim := library("cpus")
 	return []sidecar.Injector{
-		f, sidecar.LXCFS{}, sidecar.FakeTime{Library: library("faketime")}, sidecar.CPUCount{Shim: &shim},
-		sidecar.TimeZone{Image: "registry.example.com/tzdata:1"}, sidecar.HostAliases{}, sidecar.Debug{},
+		f,
+		sidecar.LXCFS{},
+		sidecar.FakeTime{Library: library("faketime")},
+		sidecar.CPUCount{Shim: &shim},
+		sidecar.TimeZone{Image: "registry.example.com/tzdata:1"},
+		sidecar.HostAliases{},
+		sidecar.Debug{},
 		sidecar.Sidecar{
 			Title:        "agent",
 			Containers:   []corev1.Container{{Name: "agent", Image: "registry.example.com/agent:1", VolumeMounts: []corev1.VolumeMount{{Name: "agent", MountPath: "/run/agent"}}}},
