@@ -29,6 +29,8 @@ func TestImporterCompiles(t *testing.T) {
 		"github.com/kubewright/kubewright/ipwhitelist":                nil,
 		"github.com/kubewright/kubewright/ipwhitelist/clientip":       nil,
 		"github.com/kubewright/kubewright/ipwhitelist/httpsig":        nil,
+		"github.com/kubewright/kubewright/internal/podgen":            kubernetes,
+		"github.com/kubewright/kubewright/sidecar":                    kubernetes,
 		"github.com/kubewright/kubewright/staticip":                   nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")

@@ -38,10 +38,12 @@ func TestUsage(t *testing.T) {
 	clientCA := writeFile(t, "config.yaml", minimal+"clientCA: {file: "+notPEM+"}\n")
 	noClientCA := writeFile(t, "config.yaml", minimal+"clientCA: {file: /does/not/exist}\n")
 	staticIP := writeFile(t, "config.yaml", minimal+"staticIP: {enabled: true}\n")
+	namespaces := writeFile(t, "config.yaml", minimal+"sidecars: {readNamespaces: true, debug: {}}\n")
 	for name, c := range map[string]struct {
 		args []string
 		want string
 	}{
+		"sidecars without a cluster": {[]string{"-config", namespaces}, "sidecars.readNamespaces reads namespaces: give -kubeconfig, or run in the cluster: "},
 		"unknown command":            {[]string{"frobnicate"}, `no command is named "frobnicate"`},
 		"unknown flag":               {[]string{"-frobnicate"}, "flag provided but not defined: -frobnicate (webhook serve -h lists the flags)"},
 		"left-over argument":         {[]string{"serve", "config.yaml"}, `unexpected argument "config.yaml"`},

@@ -31,6 +31,7 @@ type Config struct {
 	ClientCA          *clientCA              `json:"clientCA"`
 
 	PodDefaults podDefaults `json:"podDefaults"`
+	Sidecars    sidecars    `json:"sidecars"`
 	StaticIP    staticIP    `json:"staticIP"`
 	Policies    policies    `json:"policies"`
 
@@ -50,7 +51,7 @@ type section interface {
 }
 
 func (c *Config) sections() []section {
-	return []section{&c.PodDefaults, &c.StaticIP, c.Policies}
+	return []section{&c.PodDefaults, &c.Sidecars, &c.StaticIP, c.Policies}
 }
 
 // functions is what all sections together want to be registered, mutators in the order of the sections.
@@ -125,7 +126,7 @@ func (c *Config) functions() (functions, error) {
 		return functions{}, err
 	}
 	if len(f.registrations) == 0 {
-		return functions{}, errors.New("there is nothing to do: every policy and staticIP are off, and podDefaults is empty")
+		return functions{}, errors.New("there is nothing to do: every policy and staticIP are off, and podDefaults and sidecars are empty")
 	}
 	return f, nil
 }

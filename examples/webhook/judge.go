@@ -43,8 +43,12 @@ type verdict struct {
 	UnknownFields []string        `json:"unknownFields,omitempty"`
 	Patch         json.RawMessage `json:"patch,omitempty"`
 
+	// PodPatch is what mutators do to the Pods of a workload, where sidecars are asked for.
+	PodPatch json.RawMessage `json:"podPatch,omitempty"`
+
 	object object
-	after  []byte // the object with the patch
+	after  []byte   // the object with the patch
+	pod    *verdict // that PodPatch is of
 }
 
 type finding struct {
@@ -56,17 +60,18 @@ type finding struct {
 
 // judge asks a handler what an API server would ask it, without one.
 type judge struct {
-	config    *Config
-	handler   *admission.Handler
-	kinds     map[schema.GroupVersionKind]reflect.Type
-	sets      inputSets
-	namespace string // of objects that name none
-	findings  []finding
+	config     *Config
+	handler    *admission.Handler
+	kinds      map[schema.GroupVersionKind]reflect.Type
+	sets       inputSets
+	namespaces inputNamespaces
+	namespace  string // of objects that name none
+	findings   []finding
 }
 
 func newJudge(c *Config, namespace string) (*judge, error) {
-	j := &judge{config: c, namespace: namespace, sets: inputSets{}}
-	c.StaticIP.sets = j.sets
+	j := &judge{config: c, namespace: namespace, sets: inputSets{}, namespaces: inputNamespaces{}}
+	c.StaticIP.sets, c.Sidecars.namespaces = j.sets, j.namespaces
 	var err error
 	j.handler, err = c.handler(admission.Options{
 		FullVerification: true,
@@ -107,6 +112,14 @@ func (j *judge) review(ctx context.Context, o object) verdict {
 	v.UnknownFields = unknownFields(o.raw)
 	if err := j.pass(ctx, creationOf(o, resourceOf(o.GroupVersionKind())), &v); err != nil {
 		v.Verdict, v.Reason = failed, err.Error()
+		return v
+	}
+	pod, err := j.podOf(ctx, o)
+	switch {
+	case err != nil:
+		v.Verdict, v.Reason = failed, err.Error()
+	case pod != nil:
+		v.pod, v.PodPatch = pod, pod.Patch
 	}
 	return v
 }

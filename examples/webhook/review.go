@@ -15,8 +15,8 @@ const reviewHelp = `
 Usage: webhook review [flags] [FILE | DIRECTORY | -]...
 
 Judges manifests as the webhook would judge their creation, without a cluster: for each object the verdict, each
-finding on a line, and what mutators would change as a diff. Reads YAML and JSON, several documents a file, and Lists;
-of directories, all .yaml, .yml and .json files. Objects of kinds that no policy is for are skipped, as are those of
+finding on a line, and what mutators would change as a diff; of workloads with sidecars, that of their Pods. Reads YAML
+and JSON, several documents a file, and Lists; of directories, all .yaml, .yml and .json files. Objects of kinds that no policy is for are skipped, as are those of
 excluded namespaces.
 
   webhook review -f pod.yaml                            one file
@@ -107,6 +107,7 @@ func (j *judge) readAll(files []string, s streams, sum *summary) []object {
 			continue
 		}
 		j.sets.note(o, j.namespace, kinds)
+		j.namespaces.note(o)
 		objects = append(objects, o)
 	}
 	return objects
@@ -168,6 +169,9 @@ func (v *verdict) appendTo(text *strings.Builder) {
 	}
 	if len(v.Patch) > 0 {
 		text.WriteString(v.diff())
+	}
+	if v.pod != nil {
+		text.WriteString(v.pod.diff())
 	}
 }
 

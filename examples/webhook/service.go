@@ -32,7 +32,7 @@ type service struct {
 
 func newService(o *serveOptions, c *Config, log *slog.Logger) (*service, error) {
 	s := &service{options: o, config: c, log: log, metrics: newMetrics()}
-	if err := s.findSets(); err != nil {
+	if err := errors.Join(s.findSets(), s.findNamespaces()); err != nil {
 		return nil, err
 	}
 	tell := reviewLog(log)

@@ -112,6 +112,10 @@ func BenchmarkReview(b *testing.B) {
 func review(b *testing.B, h http.Handler) {
 	body, err := os.ReadFile("../../admission/testdata/review.json")
 	require.NoError(b, err)
+	reviewOf(b, h, body)
+}
+
+func reviewOf(b *testing.B, h http.Handler, body []byte) {
 	size := patchSize(b, answer(b, h, body))
 	b.ReportAllocs()
 	start := cpuTime()

@@ -61,7 +61,7 @@ func output(in string, count int) ([]byte, error) {
 		return os.ReadFile(filepath.Clean(in))
 	}
 	var all bytes.Buffer
-	for _, dir := range []string{".", "../../admission/patch"} {
+	for _, dir := range []string{".", "../../admission/patch", "../../sidecar"} {
 		cmd := exec.Command("go", "test", "-run=^$", "-bench=.", "-benchmem", "-cpu=1", fmt.Sprint("-count=", count), ".")
 		cmd.Dir = dir
 		cmd.Stdout, cmd.Stderr = io.MultiWriter(&all, os.Stderr), os.Stderr
