@@ -99,7 +99,7 @@ func because(l *Limits, n int, s *Step, r Ratio, rule string, wide bool) string 
 	cpus := l.parallelism()
 	switch {
 	case s == nil:
-		return fmt.Sprintf("%d: %s, no quota for %s", n, l.whyCPUs(), rule)
+		return fmt.Sprintf("%d: %s, no quota", n, l.whyCPUs())
 	case n == cpus && !wide && float64(cpus) < r.CPUs():
 		return fmt.Sprintf("%d: %s, less than %s = %s, %s", n, l.whyCPUs(), s.Path, r, rule)
 	}

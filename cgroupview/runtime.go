@@ -58,7 +58,7 @@ func (p Runtime) count(l *Limits) Count {
 	switch {
 	case p == Automaxprocs && s == nil:
 		out := GoRuntime.count(l)
-		out.Because, out.Undecided = "no quota in its own cgroup, leaves what Go has chosen: "+out.Because, true
+		out.Because, out.Undecided = out.Because+" in its own cgroup; left to Go", true
 		return out
 	case p == JVMShares && s == nil:
 		if out, ok := countShares(l); ok {
