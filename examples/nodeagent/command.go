@@ -42,8 +42,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, rest = args[0], args[1:]
 	}
-	if name == "help" {
-		return s.exitCode(name, write(stdout, overview()))
+	if name == "help" || len(args) == 1 && (args[0] == "-h" || args[0] == "--help") {
+		return s.exitCode("help", write(stdout, overview()))
 	}
 	for _, c := range commands() {
 		if c.name == name {

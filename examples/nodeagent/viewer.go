@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -144,20 +145,17 @@ func (f *viewFiles) write(name string, v *cgroupview.View) error {
 // writeCounts writes the files for each number of CPUs that the machine has, for containers whose limits are known
 // before they exist.
 func (f *viewFiles) writeCounts(host cgroupview.Host) error {
-	online := cgroupview.Limits{}
+	if f.dir == "" {
+		return nil
+	}
 	var errs []error
-	for n := 1; f.dir != ""; n++ {
-		cpus, err := cgroupview.ParseCPUs("0-" + strconv.Itoa(n-1))
+	for n := 1; n <= bytes.Count(host.CPUInfo, []byte("processor\t:")); n++ {
+		first, err := cgroupview.ParseCPUs("0-" + strconv.Itoa(n-1))
 		if err != nil {
 			return err
 		}
-		online.CPUs, online.Online = cpus, cpus
-		v := &cgroupview.View{Host: &host, Limits: &online}
-		before := len(v.AppendCPUInfo(nil))
+		v := &cgroupview.View{Host: &host, Limits: &cgroupview.Limits{Online: first}}
 		errs = append(errs, f.write(filepath.Join("cpus", strconv.Itoa(n)), v))
-		if before == len(host.CPUInfo) || before == 0 {
-			break
-		}
 	}
 	return errors.Join(errs...)
 }
