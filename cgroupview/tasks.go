@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Tasks counts the threads of a group.
 type Tasks struct {
 	Running, Total int // running or in uninterruptible sleep; all
 	Last           int // the highest process number
-	Init           int // the lowest one, mostly the container's first process
 }
 
 const tasksDepth = 3 // levels of cgroups below a container that are looked into, as LXCFS does
@@ -46,7 +46,7 @@ func (g Group) Tasks() (Tasks, error) {
 		}
 	}
 	if len(pids) > 0 {
-		t.Init, t.Last = pids[0], pids[len(pids)-1]
+		t.Last = pids[len(pids)-1]
 	}
 	return t, nil
 }
@@ -95,3 +95,28 @@ func (g Group) pids(dst []int, dir string, depth int) ([]int, error) {
 
 // errNotSupported is what a threaded group of v2 answers for cgroup.procs.
 var errNotSupported = errors.ErrUnsupported
+
+// Init returns the oldest process of the group and the groups below it: a container's first one, whatever its number.
+func (g Group) Init() (int, error) {
+	pids, err := g.PIDs()
+	if err != nil {
+		return 0, err
+	}
+	r := sampler{g: g, buf: make([]byte, 0, 1024)}
+	oldest, began := 0, time.Duration(0)
+	for _, pid := range pids {
+		if start := r.started(procFile(pid, "stat")); start > 0 && (oldest == 0 || start < began) {
+			oldest, began = pid, start
+		}
+	}
+	if oldest == 0 {
+		return 0, fmt.Errorf("cgroupview: first process: %w", fs.ErrNotExist)
+	}
+	return oldest, nil
+}
+
+// WithProcess returns the group seen from one of its processes, whose affinity and start then count.
+func (g Group) WithProcess(pid int) Group {
+	g.pid = pid
+	return g
+}

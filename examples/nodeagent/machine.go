@@ -82,14 +82,16 @@ func (m machine) find(arg string) (found, error) {
 	return found{}, usagef("%q is the start of %d containers' IDs, such as %s and %s: write more of it", arg, len(matches), matches[0].ID, matches[1].ID)
 }
 
-// container is the group of a container: that of its first process, whose affinity counts too, or if it has none, that
-// of its path.
+// container is the group of a container, seen from its first process. Where hierarchies have different paths for it, that
+// process leads to them.
 func (m machine) container(mounts cgroupview.Mounts, c node.Container) cgroupview.Group {
 	g := mounts.Group(c.Path)
-	if pids, err := g.PIDs(); err == nil && len(pids) > 0 {
-		if of, err := mounts.Locate(pids[0]); err == nil && of.Place(cgroupview.Memory).Dir == g.Place(cgroupview.Memory).Dir {
-			return of
-		}
+	pid, err := g.Init()
+	if err != nil {
+		return g
 	}
-	return g
+	if of, err := mounts.Locate(pid); err == nil && of.Place(cgroupview.Memory).Dir == g.Place(cgroupview.Memory).Dir {
+		return of
+	}
+	return g.WithProcess(pid)
 }
