@@ -2,6 +2,7 @@ package cgroupview
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,9 +58,7 @@ func tree(text string) fstest.MapFS {
 // with returns a copy of a tree with more files, and without those whose content is "".
 func with(fsys fstest.MapFS, files map[string]string) fstest.MapFS {
 	out := fstest.MapFS{}
-	for name, f := range fsys {
-		out[name] = f
-	}
+	maps.Copy(out, fsys)
 	for name, text := range files {
 		if text == "" {
 			delete(out, name)

@@ -23,7 +23,7 @@ func (d dirFS) readInto(name string, buf []byte) ([]byte, error) {
 		}
 		n, err := syscall.Read(fd, buf[len(buf):cap(buf)])
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // an Errno is never wrapped here, and errors.Is costs more than the read
+		case err == syscall.EINTR: // never wrapped here
 		case err != nil:
 			return buf, err
 		case n <= 0:
@@ -39,7 +39,7 @@ func (d dirFS) readInto(name string, buf []byte) ([]byte, error) {
 func openRetry(p string) (int, error) {
 	for {
 		fd, err := syscall.Open(p, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-		if err != syscall.EINTR { //nolint:errorlint // see above
+		if err != syscall.EINTR {
 			return fd, err
 		}
 	}

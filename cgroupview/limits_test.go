@@ -3,6 +3,7 @@ package cgroupview
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/big"
 	"math/rand/v2"
 	"path"
@@ -134,12 +135,8 @@ func TestMemoryOfV1(t *testing.T) {
 
 func merged(a, b map[string]string) map[string]string {
 	out := map[string]string{}
-	for k, v := range a {
-		out[k] = v
-	}
-	for k, v := range b {
-		out[k] = v
-	}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }
 

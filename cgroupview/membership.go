@@ -70,7 +70,7 @@ func (m *membership) path(c Controller) (path string, v Version) {
 func field(data []byte, key string) ([]byte, bool) {
 	for len(data) > 0 {
 		var line []byte
-		line, data, _ = bytes.Cut(data, newline)
+		line, data, _ = cut(data, '\n')
 		if len(line) >= len(key) && string(line[:len(key)]) == key {
 			return bytes.TrimSpace(line[len(key):]), true
 		}

@@ -131,7 +131,7 @@ func ofHardware(key []byte) bool {
 func (v *View) AppendMemInfo(dst []byte) []byte {
 	for rest := v.Host.MemInfo; len(rest) > 0; {
 		var line []byte
-		line, rest, _ = bytes.Cut(rest, newline)
+		line, rest, _ = cut(rest, '\n')
 		key, value, ok := bytes.Cut(line, []byte(":"))
 		if !ok {
 			continue

@@ -22,10 +22,10 @@ type mount struct {
 
 // parseMountinfo returns all mounts, since any can hide a cgroup mount. The result refers to data.
 func parseMountinfo(data []byte) ([]mount, error) {
-	mounts := make([]mount, 0, bytes.Count(data, newline)+1)
+	mounts := make([]mount, 0, bytes.Count(data, []byte{'\n'})+1)
 	for n := 1; len(data) > 0; n++ {
 		var line []byte
-		line, data, _ = bytes.Cut(data, newline)
+		line, data, _ = cut(data, '\n')
 		if len(line) == 0 {
 			continue
 		}
@@ -45,7 +45,7 @@ func parseMount(line []byte) (m mount, ok bool) {
 	}
 	var field [6][]byte
 	for i := range field {
-		field[i], front, ok = bytes.Cut(front, space)
+		field[i], front, ok = cut(front, ' ')
 		if !ok && i < len(field)-1 {
 			return m, false
 		}
@@ -56,8 +56,8 @@ func parseMount(line []byte) (m mount, ok bool) {
 	if err != nil || err2 != nil || len(m.point) == 0 || m.point[0] != '/' || len(m.root) == 0 {
 		return m, false
 	}
-	kind, back, _ := bytes.Cut(back, space)
-	_, super, _ := bytes.Cut(back, space)
+	kind, back, _ := cut(back, ' ')
+	_, super, _ := cut(back, ' ')
 	switch string(kind) {
 	case "cgroup2":
 		m.version = V2
@@ -72,7 +72,7 @@ func parseMount(line []byte) (m mount, ok bool) {
 func controllersOf(tokens []byte) (mask uint8) {
 	for len(tokens) > 0 {
 		var token []byte
-		token, tokens, _ = bytes.Cut(tokens, comma)
+		token, tokens, _ = cut(tokens, ',')
 		for c := range numControllers {
 			if string(token) == c.v1Name() {
 				mask |= 1 << c

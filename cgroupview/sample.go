@@ -98,8 +98,8 @@ func (r *sampler) keys(c Controller, name string, f func(key string, n uint64)) 
 	data := r.content(c, name)
 	for len(data) > 0 {
 		var line []byte
-		line, data, _ = bytes.Cut(data, newline)
-		key, value, ok := bytes.Cut(line, space)
+		line, data, _ = cut(data, '\n')
+		key, value, ok := cut(line, ' ')
 		if n, isNumber := number(value); ok && isNumber {
 			f(string(key), n)
 		} else if len(line) > 0 && !bytes.HasPrefix(value, []byte("-")) {
@@ -162,10 +162,10 @@ func (s *Sample) throttling(key string, n uint64) {
 func (r *sampler) cpuacct(s *Sample) {
 	s.Usage = time.Duration(min(r.number(CPUAcct, "cpuacct.usage"), 1<<62))
 	data := r.content(CPUAcct, "cpuacct.usage_all")
-	_, data, _ = bytes.Cut(data, newline)
+	_, data, _ = cut(data, '\n')
 	for len(data) > 0 {
 		var line []byte
-		line, data, _ = bytes.Cut(data, newline)
+		line, data, _ = cut(data, '\n')
 		first, rest := nextField(line)
 		second, rest := nextField(rest)
 		third, _ := nextField(rest)

@@ -168,7 +168,7 @@ func (r *sampler) io(s *Sample) {
 func (r *sampler) lines(data []byte, name string, f func(*DeviceIO, []byte), s *Sample) {
 	for len(data) > 0 {
 		var line []byte
-		line, data, _ = bytes.Cut(data, newline)
+		line, data, _ = cut(data, '\n')
 		device, rest := nextField(line)
 		a, b, ok := bytes.Cut(device, []byte(":"))
 		major, ok2 := number(a)

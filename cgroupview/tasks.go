@@ -70,7 +70,7 @@ func (g Group) pids(dst []int, dir string, depth int) ([]int, error) {
 	}
 	for len(data) > 0 {
 		var line []byte
-		line, data, _ = bytes.Cut(data, newline)
+		line, data, _ = cut(data, '\n')
 		if pid, ok := number(line); ok && pid > 0 && pid < 1<<31 { // 0 is a process of another pid namespace
 			dst = append(dst, int(pid))
 		}

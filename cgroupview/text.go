@@ -5,11 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-var ( //nolint:gochecknoglobals // separators for bytes.Cut, never written
-	newline = []byte("\n")
-	space   = []byte(" ")
-	comma   = []byte(",")
-)
+// cut is bytes.Cut at one byte.
+func cut(text []byte, at byte) (before, after []byte, found bool) {
+	if i := bytes.IndexByte(text, at); i >= 0 {
+		return text[:i], text[i+1:], true
+	}
+	return text, nil, false
+}
 
 // number reads decimal digits alone: no sign, no space. It refuses what does not fit.
 func number[T ~string | ~[]byte](text T) (uint64, bool) {

@@ -73,7 +73,7 @@ func (v *View) AppendOnline(dst []byte) []byte {
 func (v *View) AppendCPUInfo(dst []byte) []byte {
 	shown, most := 0, v.Limits.visible()
 	for rest := v.Host.CPUInfo; len(rest) > 0; {
-		line, next, _ := bytes.Cut(rest, newline)
+		line, next, _ := cut(rest, '\n')
 		if !bytes.HasPrefix(line, []byte("processor")) {
 			if bytes.HasPrefix(line, []byte("# processors")) { // s390x
 				key, _, _ := bytes.Cut(line, []byte(":"))
@@ -146,7 +146,7 @@ func (v *View) AppendStat(dst []byte) []byte {
 	}
 	rest := v.Host.Stat
 	for bytes.HasPrefix(rest, []byte("cpu")) {
-		_, rest, _ = bytes.Cut(rest, newline)
+		_, rest, _ = cut(rest, '\n')
 	}
 	return append(dst, rest...)
 }
@@ -200,7 +200,7 @@ const spaces = "                                        "
 func (v *View) AppendDiskStats(dst []byte) []byte {
 	for rest := v.Host.DiskStats; len(rest) > 0; {
 		var line []byte
-		line, rest, _ = bytes.Cut(rest, newline)
+		line, rest, _ = cut(rest, '\n')
 		a, after := nextField(line)
 		b, after := nextField(after)
 		name, _ := nextField(after)

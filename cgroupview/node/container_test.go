@@ -108,7 +108,8 @@ func TestWalk(t *testing.T) {
 			got = append(got, c.Path)
 		}
 		require.Equal(t, []string{"/kubepods/burstable/pod" + uid + "/" + id, "/system.slice/docker-" + other + ".scope"}, got)
-		for range Walk(fsys, m) {
+		for _, err := range Walk(fsys, m) {
+			require.NoError(t, err)
 			break
 		}
 	}

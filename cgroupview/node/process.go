@@ -48,7 +48,7 @@ func ReadProcess(fsys fs.FS, pid int) (Process, error) {
 	}
 	for line := range bytes.Lines(status) {
 		if rest, ok := bytes.CutPrefix(line, []byte("NSpid:")); ok {
-			for _, f := range bytes.Fields(rest) {
+			for f := range bytes.FieldsSeq(rest) {
 				if n, err := strconv.Atoi(string(f)); err == nil {
 					p.PIDs = append(p.PIDs, n)
 				}

@@ -61,12 +61,12 @@ type activity struct {
 
 // NewScanner returns a Scanner that has seen nothing.
 func NewScanner(r Rules) *Scanner {
-	const halfAnHour = 30 * time.Minute
+	const usual = 30 * time.Minute
 	if r.MinAge == 0 {
-		r.MinAge = halfAnHour
+		r.MinAge = usual
 	}
 	if r.MinIdle == 0 {
-		r.MinIdle = halfAnHour
+		r.MinIdle = usual
 	}
 	if r.Shells == nil {
 		r.Shells = []string{"sh", "bash", "ash", "dash", "zsh", "ksh", "fish", "busybox"}
@@ -210,6 +210,9 @@ func (s *scan) finding(p Process) (Finding, bool) {
 	parent := s.all[p.Parent]
 	switch {
 	case p.State == 'Z':
+		if !inContainer { // v1 shows the root for what has ended
+			c, _ = ParseContainer(parent.Cgroup)
+		}
 		why := fmt.Sprintf("%s has ended, and %s (%d) does not wait for it", p.Name, orUnknown(parent.Name), p.Parent)
 		return Finding{Kind: Zombie, Process: p, Parent: parent, Container: c, Why: why}, true
 	case !inContainer, s.children[p.PID] > 0, s.isFirst(p), !entered(p, parent):

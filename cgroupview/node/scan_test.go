@@ -37,7 +37,7 @@ func container() fstest.MapFS {
 	proc(fsys, 72, 71, "top", 'S', 34817, 200, 0, "72 14", c)       //
 	proc(fsys, 73, 60, "sh", 'S', 0, 200, 0, "73 15", c)            // the application's own
 	proc(fsys, 74, 50, "bash", 'S', 34818, 7000, 0, "74 16", c)     // young
-	proc(fsys, 75, 60, "sleep", 'Z', 0, 300, 0, "75 17", c)         // not waited for
+	proc(fsys, 75, 60, "sleep", 'Z', 0, 300, 0, "75 17", "/")       // not waited for
 	proc(fsys, 76, 1, "sh", 'S', 0, 250, 0, "76 18", c)             // its shim has died
 	proc(fsys, 77, 50, "redis-cli", 'S', 34819, 200, 0, "77 19", c) // no shell
 	proc(fsys, 80, 1, "bash", 'S', 34816, 200, 0, "80", "/user.slice/session-1.scope")
@@ -75,6 +75,7 @@ func TestScan(t *testing.T) {
 	require.Equal(t, 1*time.Hour, findings[0].Idle)
 	require.Equal(t, "sleep has ended, and app (sh) x (60) does not wait for it", findings[1].Why)
 	require.Equal(t, 60, findings[1].Parent.PID)
+	require.Equal(t, id, findings[1].Container.ID, "v1 shows the root for a zombie; its parent tells")
 
 	// The shell without a terminal is known to be idle only once it was seen to be.
 	fsys["proc/uptime"].Data = []byte("9100.00 1.00\n")
