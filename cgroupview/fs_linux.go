@@ -11,6 +11,11 @@ func (d dirFS) readInto(name string, buf []byte) ([]byte, error) {
 	if err != nil {
 		return buf[:0], &fs.PathError{Op: "open", Path: name, Err: err}
 	}
+	return readPath(p, buf)
+}
+
+// readPath reads a file by the name the operating system knows it by.
+func readPath(p string, buf []byte) ([]byte, error) {
 	fd, err := openRetry(p)
 	if err != nil {
 		return buf[:0], err

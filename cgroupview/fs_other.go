@@ -2,6 +2,8 @@
 
 package cgroupview
 
+func readPath(p string, buf []byte) ([]byte, error) { return FS("/").(dirFS).readInto(p[1:], buf) }
+
 // readInto is for trees that were copied from a Linux machine.
 func (d dirFS) readInto(name string, buf []byte) ([]byte, error) {
 	f, err := d.Open(name)

@@ -161,13 +161,21 @@ func (r *Reader) step(i int, s *Step) {
 	}
 }
 
+// whole reads a file of a step. Below "/" its path is the system's, and not put together anew.
+func (r *Reader) whole(path string) ([]byte, error) {
+	if d, ok := r.group.fsys.(dirFS); ok && d.root == "" && !hasDotDot(path) {
+		return readPath(path, r.buf)
+	}
+	return readInto(r.group.fsys, path[1:], r.buf)
+}
+
 func (r *Reader) content(i int, s *Step) ([]byte, error) {
 	if r.files != nil && r.files[i] == nil && s.State == Absent && r.reread {
 		return nil, fs.ErrNotExist
 	}
 	if r.files == nil || r.files[i] == nil {
 		name := s.Path[1:]
-		data, err := readInto(r.group.fsys, name, r.buf)
+		data, err := r.whole(s.Path)
 		if err != nil && s.kind == kindCpuset && strings.HasSuffix(name, "effective_cpus") && errors.Is(err, fs.ErrNotExist) {
 			data, err = readInto(r.group.fsys, strings.TrimSuffix(name, "effective_cpus")+"cpus", data) // kernels before 3.17
 		}

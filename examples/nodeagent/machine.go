@@ -51,7 +51,7 @@ func (m machine) find(arg string) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	if pid, err := strconv.Atoi(arg); (err == nil || arg == "") && len(arg) < 9 {
+	if pid, err := strconv.Atoi(arg); (err == nil || arg == "") && len(arg) < 8 { // the kernel has no more than 4194304 of them
 		g, err := mounts.Locate(pid)
 		title := "process " + arg
 		if arg == "" {
