@@ -87,8 +87,10 @@ func TestViewsWithoutNumbers(t *testing.T) {
 }
 
 func TestCPUInfoOfS390(t *testing.T) {
-	v := viewOf(t, v2(map[string]string{"sys/fs/cgroup/a/b/cpu.max": "200000 100000\n", "sys/fs/cgroup/a/b/cpuset.cpus.effective": "1-3\n",
-		"proc/cpuinfo": "vendor_id       : IBM/S390\n# processors    : 4\nprocessor 0: version = FF\nprocessor 1: version = FE\nprocessor 2: version = FD\nprocessor 3: version = FC\n\ncpu number      : 0\n"}))
+	v := viewOf(t, v2(map[string]string{
+		"sys/fs/cgroup/a/b/cpu.max": "200000 100000\n", "sys/fs/cgroup/a/b/cpuset.cpus.effective": "1-3\n",
+		"proc/cpuinfo": "vendor_id       : IBM/S390\n# processors    : 4\nprocessor 0: version = FF\nprocessor 1: version = FE\nprocessor 2: version = FD\nprocessor 3: version = FC\n\ncpu number      : 0\n",
+	}))
 	require.Equal(t, "vendor_id       : IBM/S390\n# processors    : 2\nprocessor 0: version = FE\nprocessor 1: version = FD\n\ncpu number      : 0\n", string(v.AppendCPUInfo(nil)))
 }
 

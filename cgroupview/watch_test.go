@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -43,8 +44,8 @@ func TestWatchSeesWrites(t *testing.T) {
 // Other file systems are polled.
 func TestWatchPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fsys := v2(nil)
-		g, err := Locate(fsys, 0)
+		dir, _ := onDisk(t, nil)
+		g, err := Locate(os.DirFS(dir), 0)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var seen []string
@@ -56,7 +57,7 @@ func TestWatchPolls(t *testing.T) {
 		}()
 		time.Sleep(90 * time.Second)
 		synctest.Wait()
-		fsys["sys/fs/cgroup/a/b/cpu.max"].Data = []byte("30000 100000\n")
+		write(t, dir, map[string]string{"sys/fs/cgroup/a/b/cpu.max": "30000 100000\n"})
 		time.Sleep(3 * time.Minute)
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
@@ -120,7 +121,7 @@ func TestSet(t *testing.T) {
 // A resize in place is followed, a limit that goes away too, and the follower ends with its context.
 func TestSetFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fsys := v2(map[string]string{"sys/fs/cgroup/a/b/memory.max": "1000000\n"})
+		dir, _ := onDisk(t, map[string]string{"sys/fs/cgroup/a/b/memory.max": "1000000\n"})
 		ctx, cancel := context.WithCancel(t.Context())
 		type set struct {
 			procs  int
@@ -128,10 +129,12 @@ func TestSetFollows(t *testing.T) {
 		}
 		var sets []set
 		none := func(string) (string, bool) { return "", false }
-		require.NoError(t, Set(ctx, SetOptions{FS: fsys, LookupEnv: none, Headroom: 20, Apply: func(p int, m int64) { sets = append(sets, set{p, m}) }}))
-		fsys["sys/fs/cgroup/a/b/cpu.max"].Data = []byte("300000 100000\n")
+		require.NoError(t, Set(ctx, SetOptions{FS: os.DirFS(dir), LookupEnv: none, Headroom: 20, Apply: func(p int, m int64) { sets = append(sets, set{p, m}) }}))
+		synctest.Wait() // the follower waits
+		write(t, dir, map[string]string{"sys/fs/cgroup/a/b/cpu.max": "300000 100000\n"})
 		time.Sleep(2 * time.Minute)
-		fsys["sys/fs/cgroup/a/b/memory.max"].Data = []byte("max\n")
+		synctest.Wait()
+		write(t, dir, map[string]string{"sys/fs/cgroup/a/b/memory.max": "max\n"})
 		time.Sleep(2 * time.Minute)
 		cancel()
 		synctest.Wait()

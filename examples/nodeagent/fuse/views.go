@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strings"
 	"sync"
 
@@ -104,10 +105,7 @@ func (c *view) read(fsys fs.FS) error {
 // tick counts running tasks for the load averages, and forgets containers that are gone.
 func (v *views) tick() {
 	v.mu.Lock()
-	all := make(map[string]*view, len(v.groups))
-	for key, c := range v.groups {
-		all[key] = c
-	}
+	all := maps.Clone(v.groups)
 	v.mu.Unlock()
 	for key, c := range all {
 		if err := c.tick(); errors.Is(err, fs.ErrNotExist) {

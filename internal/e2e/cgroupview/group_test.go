@@ -86,7 +86,7 @@ func remove(t *testing.T, dir string) {
 		if os.IsNotExist(err) {
 			return
 		}
-		for _, pid := range strings.Fields(string(pids)) {
+		for pid := range strings.FieldsSeq(string(pids)) {
 			_ = exec.Command("kill", "-9", pid).Run() // it may have ended meanwhile
 		}
 		if syscall.Rmdir(dir) == nil {
