@@ -137,6 +137,9 @@ func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 			return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w: escape in %q or %q: want a backslash and three octal digits",
 				pidName(viewer), ErrMalformed, shorten(string(m.root)), shorten(string(m.point)))
 		}
+		if point == "" { // over the root itself: io/fs calls that "."
+			point = "."
+		}
 		out.list = append(out.list, hierarchy{root, point, m.version, m.controllers, hidden(mounts, i)})
 	}
 	return out, nil
@@ -198,7 +201,7 @@ func (m Mounts) place(c Controller, path string, v Version) Place {
 				reason = "/" + h.point + " " + why
 				continue
 			}
-			found = append(found, Place{v, path, h.point, strings.TrimSuffix(h.point+rel, "/"), levels(h.root), nil})
+			found = append(found, Place{v, path, h.point, strings.TrimPrefix(h.point+rel, "./"), levels(h.root), nil})
 		}
 	}
 	best := -1

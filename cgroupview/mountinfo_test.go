@@ -26,6 +26,7 @@ func TestLocate(t *testing.T) {
 	}{
 		{name: "v2", cgroup: "0::/a/b\n", mounts: "3 2 0:3 / /sys/fs/cgroup rw shared:4 master:1 - cgroup2 cgroup2 rw\n", dir: "sys/fs/cgroup/a/b", version: V2},
 		{name: "v2 at the root", cgroup: "0::/\n", mounts: "3 2 0:3 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", dir: "sys/fs/cgroup", version: V2},
+		{name: "mounted over the root", cgroup: "0::/a/b\n", mounts: "3 1 0:3 / / rw - cgroup2 cgroup2 rw\n", dir: "a/b", version: V2},
 		{name: "v1 beats v2", cgroup: "4:cpu,cpuacct:/x\n0::/y\n", mounts: "3 2 0:3 / /c rw - cgroup cgroup rw,cpu,cpuacct\n4 2 0:4 / /u rw - cgroup2 cgroup2 rw\n", dir: "c/x", version: V1},
 		{name: "cpuacct is not cpu", cgroup: "4:cpuacct:/x\n0::/y\n", mounts: "3 2 0:3 / /c rw - cgroup cgroup rw,cpuacct\n4 2 0:4 / /u rw - cgroup2 cgroup2 rw\n", dir: "u/y", version: V2},
 		{name: "colons in the path", cgroup: "4:cpu:/k.slice:cri-containerd:abc\n", mounts: "3 2 0:3 / /c rw - cgroup cgroup rw,cpu\n", dir: "c/k.slice:cri-containerd:abc", version: V1},
@@ -70,6 +71,7 @@ func TestLocate(t *testing.T) {
 			g, err := Locate(fsys, 0)
 			require.NoError(t, err)
 			p := g.Place(CPU)
+			_, _ = g.Limits() // ends, whatever it says
 			require.Equal(t, c.version, p.Version)
 			require.Equal(t, c.dir, p.Dir)
 			require.Equal(t, c.hidden, p.Hidden)
