@@ -1,0 +1,32 @@
+package cgroupview
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// Host is the machine's own files, from which the views take what belongs to no container. It may be shared between
+// goroutines that only render.
+type Host struct {
+	CPUInfo, MemInfo, Stat, Uptime, LoadAvg, Swaps, DiskStats []byte
+}
+
+// Read reads the files from proc, into the memory of those before. Files that do not exist are empty.
+func (h *Host) Read(fsys fs.FS) error {
+	var errs []error
+	for name, dst := range map[string]*[]byte{
+		"proc/cpuinfo": &h.CPUInfo, "proc/meminfo": &h.MemInfo, "proc/stat": &h.Stat, "proc/uptime": &h.Uptime,
+		"proc/loadavg": &h.LoadAvg, "proc/swaps": &h.Swaps, "proc/diskstats": &h.DiskStats,
+	} {
+		data, err := readInto(fsys, name, *dst)
+		if err != nil {
+			data = data[:0]
+			if !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, fmt.Errorf("cgroupview: /%s: %w", name, err))
+			}
+		}
+		*dst = data
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,189 @@
+package node
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/cgroupview"
+)
+
+// proc adds a process to a tree. start and cpu are in seconds.
+func proc(fsys fstest.MapFS, pid, parent int, name string, state byte, tty int, start, cpu int, pids, cgroup string) {
+	dir := fmt.Sprintf("proc/%d/", pid)
+	zeros := strings.Repeat(" 0", 6)
+	fsys[dir+"stat"] = &fstest.MapFile{Data: fmt.Appendf(nil, "%d (%s) %c %d 1 1 %d%s %d 0 0 0 0 0 1 0 %d 0 0\n", pid, name, state, parent, tty, zeros, cpu*100, start*100)}
+	fsys[dir+"status"] = &fstest.MapFile{Data: fmt.Appendf(nil, "Name:\t%s\nNSpid:\t%s\n", name, pids)}
+	fsys[dir+"cgroup"] = &fstest.MapFile{Data: []byte("0::" + cgroup + "\n")}
+}
+
+// container is a machine that has been up for two hours, with a Pod's container: an application, and shells.
+func container() fstest.MapFS {
+	c := "/kubepods/pod" + uid + "/" + id
+	fsys := fstest.MapFS{"proc/uptime": {Data: []byte("7200.00 1.00\n")}, "proc/notapid/stat": {}}
+	proc(fsys, 1, 0, "systemd", 'S', 0, 0, 9, "1", "/init.scope")
+	proc(fsys, 50, 1, "containerd-shim", 'S', 0, 100, 1, "50", "/system.slice/containerd.service")
+	proc(fsys, 60, 50, "app (sh) x", 'S', 0, 110, 5, "60 1", c)
+	proc(fsys, 70, 50, "bash", 'S', 34816, 200, 0, "70 12", c)      // left for two hours
+	proc(fsys, 71, 50, "sh", 'S', 34817, 200, 0, "71 13", c)        // runs something
+	proc(fsys, 72, 71, "top", 'S', 34817, 200, 0, "72 14", c)       //
+	proc(fsys, 73, 60, "sh", 'S', 0, 200, 0, "73 15", c)            // the application's own
+	proc(fsys, 74, 50, "bash", 'S', 34818, 7000, 0, "74 16", c)     // young
+	proc(fsys, 75, 60, "sleep", 'Z', 0, 300, 0, "75 17", "/")       // not waited for
+	proc(fsys, 76, 1, "sh", 'S', 0, 250, 0, "76 18", c)             // its shim has died
+	proc(fsys, 77, 50, "redis-cli", 'S', 34819, 200, 0, "77 19", c) // no shell
+	proc(fsys, 80, 1, "bash", 'S', 34816, 200, 0, "80", "/user.slice/session-1.scope")
+	return fsys
+}
+
+func terminalAt(fsys fstest.MapFS, pid int, at time.Time) {
+	fsys[fmt.Sprintf("proc/%d/fd/0", pid)] = &fstest.MapFile{Mode: fs.ModeDevice | fs.ModeCharDevice, ModTime: at}
+}
+
+func scanned(t *testing.T, s *Scanner, fsys fstest.MapFS, now time.Time) []string {
+	t.Helper()
+	findings, err := s.Scan(fsys, now)
+	require.NoError(t, err)
+	var out []string
+	for _, f := range findings {
+		require.NotEmpty(t, f.Why)
+		out = append(out, fmt.Sprintf("%s %d", f.Kind, f.Process.PID))
+	}
+	return out
+}
+
+func TestScan(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	fsys := container()
+	for _, pid := range []int{70, 71, 74, 77, 80} {
+		terminalAt(fsys, pid, now.Add(-time.Hour))
+	}
+	s := NewScanner(Rules{})
+	findings, err := s.Scan(fsys, now)
+	require.NoError(t, err)
+	require.Len(t, findings, 2, findings)
+	require.Equal(t, "bash was started in the container from outside by containerd-shim (50) 1h56m40s ago, has no children, and nothing on its terminal for 1h0m0s", findings[0].Why)
+	require.Equal(t, uid, findings[0].Container.PodUID)
+	require.Equal(t, 1*time.Hour, findings[0].Idle)
+	require.Equal(t, "sleep has ended, and app (sh) x (60) does not wait for it", findings[1].Why)
+	require.Equal(t, 60, findings[1].Parent.PID)
+	require.Equal(t, id, findings[1].Container.ID, "v1 shows the root for a zombie; its parent tells")
+
+	// The shell without a terminal is known to be idle only once it was seen to be.
+	fsys["proc/uptime"].Data = []byte("9100.00 1.00\n")
+	require.Equal(t, []string{"stale-shell 70", "stale-shell 74", "zombie 75", "stale-shell 76"}, scanned(t, s, fsys, now.Add(1900*time.Second)))
+
+	// One that computes is not idle, with a terminal or without.
+	proc(fsys, 70, 50, "bash", 'S', 34816, 200, 1, "70 12", "/kubepods/pod"+uid+"/"+id)
+	proc(fsys, 76, 1, "sh", 'S', 0, 250, 1, "76 18", "/kubepods/pod"+uid+"/"+id)
+	require.Equal(t, []string{"stale-shell 74", "zombie 75"}, scanned(t, s, fsys, now.Add(1900*time.Second)))
+
+	// A new process with an old number is not the old one.
+	proc(fsys, 74, 50, "bash", 'S', 34818, 9000, 0, "74 16", "/kubepods/pod"+uid+"/"+id)
+	require.Equal(t, []string{"zombie 75"}, scanned(t, s, fsys, now.Add(1900*time.Second)))
+}
+
+func TestAllow(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	for _, allow := range []string{"bash", id, uid} {
+		fsys := container()
+		terminalAt(fsys, 70, now.Add(-time.Hour))
+		require.NotContains(t, scanned(t, NewScanner(Rules{Allow: []string{allow}}), fsys, now), "stale-shell 70")
+		require.Contains(t, scanned(t, NewScanner(Rules{Allow: []string{"x"}}), fsys, now), "stale-shell 70")
+	}
+	fsys := container()
+	terminalAt(fsys, 70, now.Add(-time.Minute))
+	require.Contains(t, scanned(t, NewScanner(Rules{MinAge: time.Second, MinIdle: 30 * time.Second, Shells: []string{"bash"}}), fsys, now), "stale-shell 70")
+}
+
+// A Pod that shares its pid namespace has containers whose first process is not number 1.
+func TestSharedPIDNamespace(t *testing.T) {
+	fsys := fstest.MapFS{"proc/uptime": {Data: []byte("72000.00 1.00\n")}}
+	now := time.Unix(1e9, 0)
+	c := "/kubepods/pod" + uid + "/" + id
+	proc(fsys, 1, 0, "init", 'S', 0, 0, 0, "1", "/")
+	proc(fsys, 50, 1, "conmon", 'S', 0, 1, 0, "50", "/")
+	proc(fsys, 60, 50, "sh", 'S', 34816, 2, 0, "60 7", c)
+	proc(fsys, 61, 50, "sh", 'S', 34816, 9, 0, "61 9", c)
+	terminalAt(fsys, 60, now.Add(-time.Hour))
+	terminalAt(fsys, 61, now.Add(-time.Hour))
+	require.Equal(t, []string{"stale-shell 61"}, scanned(t, NewScanner(Rules{}), fsys, now))
+}
+
+func TestScanErrors(t *testing.T) {
+	_, err := NewScanner(Rules{}).Scan(fstest.MapFS{}, time.Time{})
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = NewScanner(Rules{}).Scan(fstest.MapFS{"proc/uptime": {Data: []byte("soon")}}, time.Time{})
+	require.ErrorIs(t, err, cgroupview.ErrMalformed)
+	fsys := container()
+	fsys["proc/50/stat"].Data = []byte("50 (x")
+	terminalAt(fsys, 70, time.Unix(0, 1))
+	findings, err := NewScanner(Rules{}).Scan(fsys, time.Unix(1e9, 0))
+	require.ErrorIs(t, err, cgroupview.ErrMalformed)
+	require.NotEmpty(t, findings, "one process that can't be read does not hide the others")
+}
+
+func TestParseStat(t *testing.T) {
+	p, err := parseStat([]byte("7 (a) S (b) c)) R 3 4 5 0 6 0 0 0 0 0 150 50 0 0 20 0 1 0 12345 0 0"))
+	require.NoError(t, err)
+	require.Equal(t, Process{Parent: 3, Name: "a) S (b) c)", State: 'R', Start: 123450 * time.Millisecond, CPU: 2 * time.Second}, p)
+	for _, bad := range []string{"", "7 x R 1", "7 (x) R 1 2", ")(", "7 (x) R x 4 5 0 6 0 0 0 0 0 150 50 0 0 20 0 1 0 12345", "7 (x) RR 1 4 5 0 6 0 0 0 0 0 150 50 0 0 20 0 1 0 12345"} {
+		p, err := parseStat([]byte(bad))
+		require.ErrorIs(t, err, cgroupview.ErrMalformed, bad)
+		require.Equal(t, Process{}, p)
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add([]byte("7 (a) S (b) c)) R 3 4 5 0 6 0 0 0 0 0 150 50 0 0 20 0 1 0 12345 0 0"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if p, err := parseStat(data); err != nil {
+			require.Equal(t, Process{}, p)
+		} else {
+			require.GreaterOrEqual(t, p.CPU, time.Duration(0))
+			require.GreaterOrEqual(t, p.Start, time.Duration(0))
+		}
+	})
+}
+
+func TestCgroupPath(t *testing.T) {
+	require.Equal(t, "/m", cgroupPath([]byte("5:cpu:/c\n4:hugetlb,memory:/m\n0::/u\n")))
+	require.Equal(t, "/u:v", cgroupPath([]byte("5:cpu:/c\n0::/u:v\n")))
+	require.Empty(t, cgroupPath([]byte("nonsense\n")))
+}
+
+// A signal reaches the process that was found, and no other.
+func TestSignal(t *testing.T) {
+	fsys := cgroupview.FS("/")
+	if _, err := fs.Stat(fsys, "proc/self/stat"); err != nil {
+		t.Skip("no /proc: ", err)
+	}
+	cmd := exec.Command("sleep", "600")
+	require.NoError(t, cmd.Start())
+	p, err := ReadProcess(fsys, cmd.Process.Pid)
+	require.NoError(t, err)
+	require.Equal(t, os.Getpid(), p.Parent)
+
+	other := p
+	other.Start -= tick
+	require.ErrorIs(t, Signal(fsys, other, syscall.SIGKILL), ErrChanged)
+	require.NoError(t, Signal(fsys, p, syscall.SIGTERM))
+	require.Error(t, cmd.Wait())
+	require.ErrorIs(t, Signal(fsys, p, syscall.SIGTERM), fs.ErrNotExist)
+}
+
+func TestSignalOfAZombie(t *testing.T) {
+	fsys := fstest.MapFS{}
+	proc(fsys, os.Getpid(), 1, "x", 'Z', 0, 5, 0, "9", "/")
+	p, err := ReadProcess(fsys, os.Getpid())
+	require.NoError(t, err)
+	require.ErrorContains(t, Signal(fsys, p, syscall.Signal(0)), "only process 1, its parent, can take it away")
+}

@@ -1,0 +1,135 @@
+package cgroupview
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Policy turns limits into a number of CPUs. [Runtime] has what known programs do, [Custom] is for rules of your own.
+type Policy interface {
+	count(l *Limits) Count
+}
+
+// Count is a number of CPUs and the reason for it.
+type Count struct {
+	N     int
+	Exact Ratio // the quota that was looked at; no Period if none counts
+	// Undecided says that the program finds no quota and leaves the number to its runtime; N is that one's choice.
+	Undecided bool
+	// Because is one line, "2: /sys/fs/cgroup/a/cpu.max = 150000 100000, ceil".
+	Because string
+}
+
+// Count applies a policy. N is at least 1.
+func (l Limits) Count(p Policy) Count { return p.count(&l) }
+
+// Scope says which level's quota a program looks at.
+type Scope uint8
+
+// The scopes.
+const (
+	Tightest Scope = iota // the lowest of all levels, which is what the kernel enforces
+	Leaf                  // the process's own cgroup alone
+	Topmost               // the one nearest to the root, whatever is below it
+)
+
+// Custom is a policy of your own. The zero value is [Ceil].
+type Custom struct {
+	Name  string                         // for Because; "custom" if empty
+	Scope Scope                          // which quota counts
+	Round func(quota, period uint64) int // µs; nil rounds up. Not called without a quota
+	Min   int                            // the least answer where there is a quota; 0 is 1
+	Wide  bool                           // the answer may exceed the CPUs the process can run on
+	V2    bool                           // quotas of v1 are not looked at
+}
+
+func (c Custom) count(l *Limits) Count {
+	name := c.Name
+	if name == "" {
+		name = "custom"
+	}
+	n, s, ratio := c.number(l)
+	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, name, c.Wide)}
+}
+
+// number is the count without its reason, and the step with the quota that was looked at.
+func (c Custom) number(l *Limits) (n int, s *Step, r Ratio) {
+	cpus := l.parallelism()
+	s, r = l.quotaOf(c.Scope)
+	if s == nil || c.V2 && strings.HasSuffix(s.Path, "cpu.cfs_quota_us") {
+		return cpus, nil, Ratio{}
+	}
+	if c.Round == nil {
+		n = ceil(r.Quota, r.Period)
+	} else {
+		n = c.Round(r.Quota, r.Period)
+	}
+	n = max(n, c.Min, 1)
+	if !c.Wide {
+		n = min(n, cpus)
+	}
+	return n, s, r
+}
+
+// parallelism is how many CPUs the process can run on at the same time: what every runtime starts from.
+func (l *Limits) parallelism() int {
+	if n := l.CPUs.Len(); n > 0 {
+		return n
+	}
+	return max(l.Online.Len(), 1)
+}
+
+// quotaOf returns the step of the quota that a scope looks at, nil if it has none.
+func (l *Limits) quotaOf(scope Scope) (found *Step, r Ratio) {
+	for i := range l.Why {
+		s := &l.Why[i]
+		if s.kind != kindQuota || s.State != Limited || scope == Leaf && s.Level > 0 {
+			continue
+		}
+		ratio := Ratio{s.value, s.period}
+		if found == nil || scope == Topmost || ratio.less(r) {
+			found, r = s, ratio
+		}
+	}
+	return found, r
+}
+
+// because says why n is the count: the quota, or else what the CPUs come from.
+func because(l *Limits, n int, s *Step, r Ratio, rule string, wide bool) string {
+	cpus := l.parallelism()
+	switch {
+	case s == nil:
+		return fmt.Sprintf("%d: %s, no quota", n, l.whyCPUs())
+	case n == cpus && !wide && float64(cpus) < r.CPUs():
+		return fmt.Sprintf("%d: %s, less than %s = %s, %s", n, l.whyCPUs(), s.Path, r, rule)
+	}
+	return fmt.Sprintf("%d: %s = %s, %s", n, s.Path, r, rule)
+}
+
+// whyCPUs names the file that decides which CPUs there are.
+func (l *Limits) whyCPUs() string {
+	best := ""
+	for i := range l.Why {
+		s := &l.Why[i]
+		switch {
+		case s.State != Limited:
+		case s.kind == kindAffinity && (s.Binding || best == ""), s.kind == kindCpuset && s.Binding:
+			best = s.Path + " = " + s.Text
+		case s.kind == kindOnline && (best == "" || l.CPUs.Equal(l.Online)):
+			best = s.Path + " = " + s.Text
+		}
+	}
+	if best == "" {
+		return "nothing is known of the CPUs"
+	}
+	return best
+}
+
+func ceil(quota, period uint64) int {
+	return clampInt(quota/period + min(quota%period, 1))
+}
+
+func floor(quota, period uint64) int { return clampInt(quota / period) }
+
+// clampInt keeps a count in what every machine's int holds and no machine's number of CPUs reaches.
+func clampInt(n uint64) int { return int(min(n, 1<<30)) }

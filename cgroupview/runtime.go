@@ -1,0 +1,170 @@
+package cgroupview
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Runtime is the rule by which a known program counts CPUs, bugs included: its answer is what the program does, not
+// what is right. The empty Runtime is Ceil.
+type Runtime string
+
+// The rules. Floor and Ceil are the right ones: the tightest quota of all levels, and never more than the CPUs the
+// process can run on.
+const (
+	Floor        Runtime = "floor"        // whole CPUs that are always there, at least 1
+	Ceil         Runtime = "ceil"         // enough to use the quota up
+	GoRuntime    Runtime = "go"           // Go 1.25: max(2, ceil) of its own cgroup alone
+	Automaxprocs Runtime = "automaxprocs" // max(1, floor) of its own cgroup alone, and not capped
+	JVM          Runtime = "jvm"          // JDK 24 and later: ceil over all levels
+	JVMLeaf      Runtime = "jvm-leaf"     // JDK 20 to 23, 17.0.5 and later: ceil of its own cgroup alone, in 32-bit floats
+	JVMShares    Runtime = "jvm-shares"   // older JDKs from 10 on: as JVMLeaf, and shares where there is no quota
+	Libuv        Runtime = "libuv"        // Node.js 22.12 and later: floor of the topmost quota, v2 alone
+	Rust         Runtime = "rust"         // std::thread::available_parallelism: floor over all levels
+	DotNet       Runtime = "dotnet"       // ceil of its own cgroup alone
+	LXCFS        Runtime = "lxcfs"        // LXCFS 7: ceil over all levels, of the cpuset
+)
+
+// Runtimes lists the rules, in the order of [Limits.Predict].
+func Runtimes() []Runtime {
+	return []Runtime{Floor, Ceil, GoRuntime, Automaxprocs, JVM, JVMLeaf, JVMShares, Libuv, Rust, DotNet, LXCFS}
+}
+
+// custom is the part of the rule that a [Custom] can say.
+func (p Runtime) custom() (Custom, string) {
+	switch p {
+	case Floor:
+		return Custom{Round: floor}, "floor"
+	case GoRuntime:
+		return Custom{Scope: Leaf, Min: 2}, "ceil, at least 2, own cgroup alone"
+	case Automaxprocs:
+		return Custom{Scope: Leaf, Round: floor, Wide: true}, "floor, own cgroup alone"
+	case JVMLeaf, JVMShares:
+		return Custom{Scope: Leaf, Round: ceilFloat32}, "ceil, own cgroup alone"
+	case Libuv:
+		return Custom{Scope: Topmost, Round: floor, V2: true}, "floor, topmost, v2 alone"
+	case Rust:
+		return Custom{Round: floor}, "floor"
+	case DotNet:
+		return Custom{Scope: Leaf, Round: ceilDotNet}, "ceil, own cgroup alone"
+	}
+	return Custom{}, "ceil"
+}
+
+func (p Runtime) count(l *Limits) Count {
+	c, rule := p.custom()
+	n, s, ratio := c.number(l)
+	switch {
+	case p == Automaxprocs && s == nil:
+		out := GoRuntime.count(l)
+		out.Because, out.Undecided = out.Because+" in its own cgroup; left to Go", true
+		return out
+	case p == JVMShares && s == nil:
+		if out, ok := countShares(l); ok {
+			return out
+		}
+	}
+	if p == GoRuntime {
+		n = min(n, l.parallelism())
+	}
+	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, rule, c.Wide)}
+}
+
+// countShares is what JDKs before 19 make of a request: 1024 shares are a CPU, but exactly 1024 are "not set". Of v2
+// they take the weight back to shares by the linear formula, round to a multiple of 1024 but 0, and see 100 as "not
+// set".
+func countShares(l *Limits) (Count, bool) {
+	shares, text := l.Shares, fmt.Sprintf("cpu.shares = %d", l.Shares)
+	if l.Weight > 0 {
+		shares, text = jdkShares(l.Weight), fmt.Sprintf("cpu.weight = %d", l.Weight)
+	}
+	if shares == 0 || shares == 1024 && l.Weight == 0 {
+		return Count{}, false
+	}
+	n := min(ceil(shares, 1024), l.parallelism())
+	return Count{N: n, Because: fmt.Sprintf("%d: %s, counted as CPUs", n, text)}, true
+}
+
+func jdkShares(weight uint64) uint64 {
+	if weight == 100 {
+		return 0
+	}
+	x := (262142*min(weight, 10000)-1)/9999 + 2
+	return max(1024, (x+511)/1024*1024)
+}
+
+// ceilFloat32 divides 32-bit floats as these JDKs do: quotas just above a whole number round down.
+func ceilFloat32(quota, period uint64) int {
+	return clampInt(uint64(math.Ceil(float64(float32(quota) / float32(period)))))
+}
+
+func ceilDotNet(quota, period uint64) int {
+	if quota <= period {
+		return 1
+	}
+	return clampInt(uint64(float64(quota)/float64(period) + 0.999999999))
+}
+
+// Prediction is what a program will choose in a container.
+type Prediction struct {
+	Runtime Runtime
+	CPUs    Count
+	Wrong   bool   // more than the container can use, or a quota that goes unseen
+	Blind   string // what it does not see here; empty if nothing
+}
+
+// Predict returns what each program will choose here, beside Floor and Ceil, and what it fails to see.
+func (l Limits) Predict() []Prediction {
+	all := Runtimes()
+	out := make([]Prediction, 0, len(all))
+	most := Ceil.count(&l).N
+	for _, p := range all {
+		out = append(out, l.predict(p, most))
+	}
+	return out
+}
+
+func (l *Limits) predict(p Runtime, most int) Prediction {
+	out := Prediction{Runtime: p, CPUs: p.count(l)}
+	c, _ := p.custom()
+	tight, _ := l.quotaOf(Tightest)
+	seen, _ := l.quotaOf(c.Scope)
+	var blind []string
+	switch {
+	case tight == nil:
+	case c.V2 && strings.HasSuffix(tight.Path, "cpu.cfs_quota_us"):
+		blind = append(blind, "does not read v1: "+tight.Path)
+	case seen != tight:
+		blind = append(blind, "does not see "+tight.Path+" = "+Ratio{tight.value, tight.period}.String())
+	}
+	if out.CPUs.N > l.parallelism() {
+		blind = append(blind, fmt.Sprintf("does not see that only %d CPUs are there", l.parallelism()))
+	}
+	if out.CPUs.N > most && len(blind) == 0 {
+		blind = append(blind, fmt.Sprintf("takes at least %d", out.CPUs.N))
+	}
+	if p == JVMShares && out.CPUs.N < most && tight == nil {
+		blind = append(blind, "takes a request for a limit")
+	}
+	out.Blind, out.Wrong = strings.Join(blind, "; "), out.CPUs.N > most || len(blind) > 0
+	return out
+}
+
+// Advice returns settings that make programs do the right thing where they would not by themselves, as NAME=value
+// lines for a container's environment: GOMAXPROCS, NUM_CPUS, JAVA_TOOL_OPTIONS, UV_THREADPOOL_SIZE and, with a memory
+// limit, GOMEMLIMIT at nine tenths of [Limits.Soft]. They go stale when a container is resized in place; [Set] does
+// not.
+func (l Limits) Advice() []string {
+	n := Ceil.count(&l).N
+	out := []string{
+		fmt.Sprintf("GOMAXPROCS=%d", n),
+		fmt.Sprintf("NUM_CPUS=%d", n),
+		fmt.Sprintf("JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=%d", n),
+		fmt.Sprintf("UV_THREADPOOL_SIZE=%d", max(n, 4)), // its default, for blocking calls, not for computing
+	}
+	if soft := l.Soft(); soft.State == Limited {
+		out = append(out, fmt.Sprintf("GOMEMLIMIT=%d", goMemLimit(soft.Bytes, defaultHeadroom)))
+	}
+	return out
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package cgroupview
+
+func (r *Reader) notifier() notifier { return poll{} }

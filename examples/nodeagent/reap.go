@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kubewright/kubewright/cgroupview/node"
+)
+
+const reapHelp = `
+Usage: nodeagent reap [flags]
+
+Lists shells that somebody started in a container and left there, and zombies with the parent that does not wait for
+them. Nothing is ended without -apply; then shells get SIGHUP, as if their terminal had been closed, and SIGKILL if they
+are still there after -grace. Zombies cannot be ended.
+
+A shell with a terminal is judged by what was last written to it. One without is known to be idle only since the first
+look, so it takes -every to find it.
+`
+
+// rulesFlags adds the flags that say what a stale shell is.
+func (f *flagSet) rulesFlags() func() node.Rules {
+	age := f.Duration("min-age", 30*time.Minute, "leave shells alone that are younger")
+	idle := f.Duration("min-idle", 30*time.Minute, "leave shells alone that did something since")
+	allow := f.String("allow", "", "comma-separated program names, container IDs and Pod UIDs that are never reported")
+	return func() node.Rules {
+		return node.Rules{MinAge: *age, MinIdle: *idle, Allow: strings.FieldsFunc(*allow, func(r rune) bool { return r == ',' })}
+	}
+}
+
+type reaper struct {
+	machine machine
+	scanner *node.Scanner
+	apply   bool
+	grace   time.Duration
+	out     streams
+}
+
+func reap(ctx context.Context, args []string, s streams) error {
+	flags := newFlags("reap", s, reapHelp)
+	root := flags.rootFlag()
+	apply := flags.Bool("apply", false, "end the shells")
+	every := flags.Duration("every", 0, "look again and again; 0 is once")
+	grace := flags.Duration("grace", 10*time.Second, "time between SIGHUP and SIGKILL")
+	rules := flags.rulesFlags()
+	if _, err := flags.parse(args, 0); err != nil {
+		return err
+	}
+	m, err := newMachine(*root)
+	if err != nil {
+		return err
+	}
+	r := reaper{m, node.NewScanner(rules()), *apply, *grace, s}
+	for {
+		if err := r.once(ctx); err != nil || *every <= 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(*every):
+		}
+	}
+}
+
+// once looks, says what it found and, if told to, ends it.
+func (r reaper) once(ctx context.Context) error {
+	findings, err := r.scanner.Scan(r.machine.fsys, time.Now())
+	if err != nil {
+		r.out.say("nodeagent reap: %v\n", err) // about single processes; the others were looked at
+		if findings == nil {
+			return err
+		}
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "KIND\tPROCESS\tPOD\tCONTAINER\tACTION\tWHY")
+	for _, f := range findings {
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%.12s\t%s\t%s\n", f.Kind, f.Process.PID, dash(f.Container.PodUID), dash(f.Container.ID), r.act(ctx, f), f.Why)
+	}
+	_ = w.Flush() // to a Builder
+	if len(findings) == 0 {
+		return write(r.out.out, "no stale shells, no zombies\n")
+	}
+	return write(r.out.out, b.String())
+}
+
+// act ends a shell, and says what happened.
+func (r reaper) act(ctx context.Context, f node.Finding) string {
+	switch {
+	case f.Kind != node.StaleShell:
+		return "none"
+	case !r.apply:
+		return "none (dry run)"
+	}
+	if err := node.Signal(r.machine.fsys, f.Process, syscall.SIGHUP); err != nil {
+		return outcome(err)
+	}
+	deadline := time.After(r.grace)
+	for {
+		p, err := node.ReadProcess(r.machine.fsys, f.Process.PID)
+		if err != nil || p.Start != f.Process.Start || p.State == 'Z' {
+			return "ended"
+		}
+		select {
+		case <-ctx.Done():
+			return "SIGHUP sent"
+		case <-deadline:
+			if err := node.Signal(r.machine.fsys, f.Process, syscall.SIGKILL); err != nil {
+				return outcome(err)
+			}
+			return "killed"
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func outcome(err error) string {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, node.ErrChanged) {
+		return "gone by itself"
+	}
+	return err.Error()
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}

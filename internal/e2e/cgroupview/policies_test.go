@@ -1,0 +1,180 @@
+// Package cgroupview_test judges the package by real cgroups, which the tests make, and by the programs whose choices it
+// predicts.
+package cgroupview_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/automaxprocs/maxprocs"
+
+	"github.com/kubewright/kubewright/cgroupview"
+)
+
+// answers are what the probe says of the cgroup it runs in.
+type answers struct {
+	Go, Automaxprocs int
+	Automemlimit     uint64
+	Counts           map[cgroupview.Runtime]int
+	Memory           uint64
+	Because          string
+	SetProcs         int
+}
+
+const probeEnv = "KUBEWRIGHT_CGROUPVIEW_PROBE"
+
+// TestMain makes the test program the probe that the tests start in cgroups.
+func TestMain(m *testing.M) {
+	if os.Getenv(probeEnv) == "" {
+		os.Exit(m.Run())
+	}
+	a := answers{Go: runtime.GOMAXPROCS(0), Counts: map[cgroupview.Runtime]int{}}
+	check := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	undo, err := maxprocs.Set()
+	check(err)
+	a.Automaxprocs = runtime.GOMAXPROCS(0)
+	undo()
+	if limit, err := memlimit.FromCgroup(); err == nil {
+		a.Automemlimit = limit
+	}
+	g, err := cgroupview.Locate(cgroupview.FS("/"), 0)
+	check(err)
+	l, err := g.Limits()
+	check(err)
+	for _, p := range cgroupview.Runtimes() {
+		a.Counts[p] = l.Count(p).N
+	}
+	if l.Memory.State == cgroupview.Limited {
+		a.Memory = l.Memory.Bytes
+	}
+	a.Because = l.Count(cgroupview.Ceil).Because
+	check(cgroupview.Set(context.Background(), cgroupview.SetOptions{Every: -1}))
+	a.SetProcs = runtime.GOMAXPROCS(0)
+	check(json.NewEncoder(os.Stdout).Encode(a))
+	os.Exit(0)
+}
+
+func probe(t *testing.T, g *group) (a answers) {
+	t.Helper()
+	t.Setenv(probeEnv, "1")
+	require.NoError(t, json.Unmarshal([]byte(g.output(t, os.Args[0])), &a))
+	return a
+}
+
+// Law: policies count what the programs of their names count, in cgroups with real limits.
+func TestPoliciesAgreeWithPrograms(t *testing.T) {
+	for _, c := range []struct{ outer, inner, memory, cpus string }{
+		{"-1", "-1", "", ""},
+		{"-1", "150000", "268435456", ""},
+		{"-1", "50000", "", ""},
+		{"150000", "-1", "268435456", ""},
+		{"250000", "150000", "", ""},
+		{"-1", "1000000", "", ""},
+		{"-1", "100001", "134217728", ""},
+		{"-1", "150000", "", "0"},
+	} {
+		t.Run(fmt.Sprint(c.outer, " ", c.inner, " ", c.memory, " ", c.cpus), func(t *testing.T) {
+			outer := newGroup(t, nil, unique())
+			inner := newGroup(t, outer, "in ner")
+			outer.quota(t, c.outer)
+			inner.quota(t, c.inner)
+			if c.memory != "" {
+				outer.memory(t, c.memory)
+			}
+			if c.cpus != "" {
+				inner.set(t, "cpuset", "cpuset.cpus", c.cpus)
+			}
+			a := probe(t, inner)
+			require.Equal(t, a.Go, a.Counts[cgroupview.GoRuntime], "the Go runtime")
+			require.Equal(t, a.Automaxprocs, a.Counts[cgroupview.Automaxprocs], "automaxprocs")
+			require.Equal(t, a.Automemlimit, a.Memory, "automemlimit")
+			require.Equal(t, a.Counts[cgroupview.Ceil], a.SetProcs, a.Because)
+			if path, err := exec.LookPath("java"); err == nil {
+				require.Equal(t, java(t, inner, path), a.Counts[cgroupview.JVMLeaf], "JDK 17")
+			} else {
+				t.Log("no java here: the JVM's policy was not judged")
+			}
+			if path, err := exec.LookPath("node"); err == nil && !inner.v2 {
+				out := inner.output(t, path, "-e", "console.log(os.availableParallelism())")
+				require.Equal(t, strings.TrimSpace(out), strconv.Itoa(a.Counts[cgroupview.Libuv]), "Node.js")
+			}
+		})
+	}
+}
+
+// java returns the number of CPUs that a JVM sees, from its own words. Only JDK 17 and later patch levels of 11 count as
+// JVMLeaf does.
+func java(t *testing.T, g *group, path string) int {
+	t.Helper()
+	out := g.output(t, path, "-Xint", "-Xshare:auto", "-XshowSettings:system", "-version")
+	m := regexp.MustCompile(`Effective CPU Count: (\d+)`).FindStringSubmatch(out)
+	require.NotNil(t, m, out)
+	n, err := strconv.Atoi(m[1])
+	require.NoError(t, err)
+	return n
+}
+
+// A process in a cgroup of 2.5 CPUs nested in one of 1.5, and the other way round, gets 1.5 explained.
+func TestNestedQuotaIsExplained(t *testing.T) {
+	program := build(t, "examples/nodeagent")
+	for _, c := range []struct{ outer, inner, level string }{{"250000", "150000", ""}, {"150000", "250000", ", 1 above"}} {
+		outer := newGroup(t, nil, unique())
+		inner := newGroup(t, outer, "inner")
+		inner.quota(t, c.inner)
+		if outer.v2 || c.level == "" {
+			outer.quota(t, c.outer)
+		} else { // v1 refuses a child with more than its parent
+			inner.quota(t, "-1")
+			outer.quota(t, c.outer)
+		}
+		out := inner.output(t, program, "explain")
+		require.Regexp(t, `CPU time +1\.50 CPUs +/sys/fs/cgroup/.*`+c.level+`\n`, out)
+		require.Regexp(t, `ceil +2 +`, out)
+		require.Regexp(t, `floor +1 +`, out)
+		require.Contains(t, out, "<- counts")
+		t.Log(out)
+	}
+}
+
+// A quota that is changed from outside is seen at once, through inotify on the real cgroup file system.
+func TestResizeIsSeenAtOnce(t *testing.T) {
+	g := newGroup(t, nil, unique())
+	g.quota(t, "200000")
+	cmd := g.command("sleep", "600")
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }() // it is killed: that is its error
+	m, err := cgroupview.ReadMounts(cgroupview.FS("/"), 0)
+	require.NoError(t, err)
+	changes, stopped := make(chan cgroupview.Limits), make(chan error, 1)
+	go func() {
+		stopped <- m.Group(g.path).Watch(t.Context(), time.Hour, func(_, after cgroupview.Limits) { changes <- after })
+	}()
+	for i := 1; ; i++ { // until the watch has begun
+		g.quota(t, strconv.Itoa(100000+i))
+		select {
+		case l := <-changes:
+			require.Equal(t, cgroupview.Limited, l.Quota.State)
+			return
+		case err := <-stopped:
+			require.NoError(t, err)
+		case <-time.After(100 * time.Millisecond):
+			require.Less(t, i, 100, "no change was seen")
+		}
+	}
+}
