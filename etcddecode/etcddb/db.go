@@ -149,7 +149,7 @@ func (db *DB) Info() (Info, error) {
 		wal := db.overlay.info
 		info.WAL = &wal
 	}
-	return info, errors.Join(append(errs, err)...)
+	return info, errors.Join(append(errs, s.damage, err)...)
 }
 
 // state is what etcd keeps beside its keys, with the log on top.
@@ -157,6 +157,8 @@ type state struct {
 	revision, compacted   int64
 	consistentIndex, term uint64
 	storageVersion        string
+	// damage is what of the bucket "key" could not be read: the newest revision may be a later one.
+	damage error
 }
 
 // readState reads the newest revision and the bucket "meta".
@@ -170,13 +172,14 @@ func (db *DB) readState() (state, error) {
 }
 
 func (db *DB) treeState() (s state, err error) {
-	var errs []error
 	for item, err := range db.file.Walk(keyBucket, bolt.Range{Reverse: true}) {
-		if err != nil {
-			if errors.Is(err, bolt.ErrNoBucket) {
-				err = ErrNotEtcd
-			}
-			errs = append(errs, err)
+		switch {
+		case errors.Is(err, bolt.ErrNoBucket):
+			return state{}, errors.Join(ErrNotEtcd, err)
+		case errors.Is(err, ErrNoMeta), errors.Is(err, ErrChanged):
+			return state{}, err
+		case err != nil:
+			s.damage = err
 			continue
 		}
 		if rev, _, ok := parseRevision(item.Key); ok {
@@ -184,12 +187,14 @@ func (db *DB) treeState() (s state, err error) {
 			break
 		}
 	}
+	var errs []error
 	for item, err := range db.file.Walk("meta", bolt.Range{}) {
-		if err != nil {
+		if err != nil && len(errs) < maxErrors {
 			errs = append(errs, err)
-			continue
 		}
-		s.note(item)
+		if err == nil {
+			s.note(item)
+		}
 	}
 	s.revision = max(s.revision, s.compacted)
 	return s, errors.Join(errs...)

@@ -13,7 +13,7 @@ import (
 // Kubernetes has etcd compact every five minutes. What a compaction removed, DB.Carve may still find.
 func (db *DB) Deleted(ctx context.Context, q Query) iter.Seq2[Deletion, error] {
 	return func(yield func(Deletion, error) bool) {
-		s, ok := db.retained(q, func(_ Record, err error) bool { return yield(Deletion{}, err) })
+		s, _, ok := db.retained(q, func(_ Record, err error) bool { return yield(Deletion{}, err) })
 		if !ok {
 			return
 		}

@@ -29,28 +29,42 @@ func (db *DB) Live(ctx context.Context, q Query) iter.Seq2[Record, error] {
 }
 
 // span bounds the revisions that a query at one revision needs. It fixes the newest one, so that what a running etcd adds
-// meanwhile is not seen. What can't be read of the database's state is yielded.
+// meanwhile is not seen.
 func (db *DB) span(q Query, yield func(Record, error) bool) (span, bool) {
-	state, err := db.readState()
-	if errors.Is(err, ErrNoMeta) || errors.Is(err, ErrNotEtcd) || err != nil && !yield(Record{}, err) {
-		if errors.Is(err, ErrNoMeta) || errors.Is(err, ErrNotEtcd) {
-			yield(Record{}, fmt.Errorf("etcddb: %w", err))
-		}
-		return span{}, false
-	}
-	s := span{after: q.Since, upTo: state.revision}
-	switch {
-	case q.Revision == 0:
-	case q.Revision < 0 || q.Revision > state.revision:
-		yield(Record{}, fmt.Errorf("etcddb: revision %d: %w, %d", q.Revision, ErrFutureRevision, state.revision))
-		return span{}, false
-	case q.Revision < state.compacted:
+	s, state, ok := db.retained(q, yield)
+	if ok && q.Revision > 0 && q.Revision < state.compacted {
 		yield(Record{}, fmt.Errorf("etcddb: revision %d: %w, up to %d", q.Revision, ErrCompacted, state.compacted))
 		return span{}, false
-	default:
+	}
+	return s, ok
+}
+
+// retained is span for a query that takes what there is, whether compacted or not. What can't be read of the database's
+// state, and what ended the reading of its log, is yielded.
+func (db *DB) retained(q Query, yield func(Record, error) bool) (span, state, bool) {
+	state, err := db.readState()
+	if errors.Is(err, ErrNoMeta) || errors.Is(err, ErrNotEtcd) || errors.Is(err, ErrChanged) {
+		yield(Record{}, fmt.Errorf("etcddb: %w", err))
+		return span{}, state, false
+	}
+	if err != nil && !yield(Record{}, err) {
+		return span{}, state, false
+	}
+	if db.overlay != nil && db.overlay.info.Err != nil && !yield(Record{}, db.overlay.info.Err) {
+		return span{}, state, false
+	}
+	s := span{after: q.Since, upTo: state.revision}
+	if state.damage != nil {
+		s.upTo = maxRevision // where the newest page is damaged, nobody knows
+	}
+	if q.Revision < 0 || q.Revision > s.upTo {
+		yield(Record{}, fmt.Errorf("etcddb: revision %d: %w, %d", q.Revision, ErrFutureRevision, state.revision))
+		return span{}, state, false
+	}
+	if q.Revision > 0 {
 		s.upTo = q.Revision
 	}
-	return s, true
+	return s, state, true
 }
 
 // checkCompacted yields ErrCompacted if a running etcd has removed revisions that were asked for.

@@ -62,9 +62,10 @@ func parseKeyValue(b []byte, r *Record) bool {
 // change is a record with what it takes to find its value again.
 type change struct {
 	Record
-	tx     uint64
-	length int32   // of the KeyValue message
-	wal    *Record // the record, if it is of the log
+	tx      uint64
+	length  int32   // of the KeyValue message
+	message []byte  // the KeyValue message in the database
+	wal     *Record // the record, if it is of the log
 }
 
 // parseItem makes a record of an entry of the bucket "key". skip is for the entry without a value that etcd's
@@ -97,6 +98,7 @@ func parseItem(item bolt.Item) (r Record, skip bool, err error) {
 type span struct {
 	after, upTo int64
 	reverse     bool
+	bumps       bool // yield also revisions without a change, with neither key nor value
 }
 
 // scan yields the revisions of the database and then, or before if in reverse, those of the log. A change is valid until
@@ -137,8 +139,8 @@ func (db *DB) scanTree(ctx context.Context, s span, yield func(*change, error) b
 			continue
 		}
 		record, skip, err := parseItem(item)
-		c = change{Record: record, tx: item.TxID, length: int32(len(item.Value))}
-		if !skip && !yield(&c, err) {
+		c = change{Record: record, tx: item.TxID, length: int32(len(item.Value)), message: item.Value}
+		if (!skip || s.bumps) && !yield(&c, err) {
 			return false
 		}
 	}

@@ -2,15 +2,13 @@ package etcddb
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 )
 
 // Revisions yields every change that is retained, tombstones as well, in the order of revisions.
 func (db *DB) Revisions(ctx context.Context, q Query) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		s, ok := db.retained(q, yield)
+		s, _, ok := db.retained(q, yield)
 		if !ok {
 			return
 		}
@@ -32,24 +30,6 @@ func (db *DB) Revisions(ctx context.Context, q Query) iter.Seq2[Record, error] {
 			}
 		}
 	}
-}
-
-// retained is span for a query that takes what there is, whether compacted or not.
-func (db *DB) retained(q Query, yield func(Record, error) bool) (span, bool) {
-	state, err := db.readState()
-	switch {
-	case errors.Is(err, ErrNoMeta) || errors.Is(err, ErrNotEtcd):
-		yield(Record{}, fmt.Errorf("etcddb: %w", err))
-		return span{}, false
-	case err != nil && !yield(Record{}, err):
-		return span{}, false
-	case q.Revision < 0 || q.Revision > state.revision:
-		yield(Record{}, fmt.Errorf("etcddb: revision %d: %w, %d", q.Revision, ErrFutureRevision, state.revision))
-		return span{}, false
-	case q.Revision > 0:
-		return span{after: q.Since, upTo: q.Revision}, true
-	}
-	return span{after: q.Since, upTo: state.revision}, true
 }
 
 // History yields the changes of one key that are retained, in the order of revisions: the generations of the key, each

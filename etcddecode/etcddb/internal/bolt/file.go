@@ -122,3 +122,11 @@ func (f *File) pages(m Meta) uint64 {
 
 // ReadAt reads bytes of the file.
 func (f *File) ReadAt(p []byte, off int64) (int, error) { return f.r.ReadAt(p, off) }
+
+// Newest is the transaction that a walk would begin with.
+func (f *File) Newest() uint64 {
+	if f.pinned {
+		return f.meta.TxID
+	}
+	return f.current().TxID
+}

@@ -61,29 +61,51 @@ func (p page) elements() int {
 	return min(p.count(), (len(p.buf)-headerSize)/elementSize)
 }
 
-// leaf returns element i, and where in the page its value begins. ok is false if it does not lie inside the page.
-func (p page) leaf(i int) (flags uint32, key, value []byte, at int, ok bool) {
-	e := p.buf[headerSize+i*elementSize:]
-	pos, klen, vlen := p.order.u32(e[4:]), p.order.u32(e[8:]), p.order.u32(e[12:])
-	begin := uint64(headerSize+i*elementSize) + uint64(pos)
-	middle := begin + uint64(klen)
-	end := middle + uint64(vlen)
-	if end > uint64(len(p.buf)) || begin < uint64(headerSize+p.count()*elementSize) {
-		return 0, nil, nil, 0, false
-	}
-	return p.order.u32(e), p.buf[begin:middle:middle], p.buf[middle:end:end], int(middle), true
+// leafSpan is where the data of element i lies: key, then value.
+func (p page) leafSpan(i int) (begin, end uint64) {
+	at := headerSize + i*elementSize
+	e := p.buf[at:]
+	begin = uint64(at) + uint64(p.order.u32(e[4:]))
+	return begin, begin + uint64(p.order.u32(e[8:])) + uint64(p.order.u32(e[12:]))
 }
 
-// branch returns the smallest key and the page of child i.
-func (p page) branch(i int) (key []byte, child uint64, ok bool) {
-	e := p.buf[headerSize+i*elementSize:]
-	pos, klen := p.order.u32(e), p.order.u32(e[4:])
-	begin := uint64(headerSize+i*elementSize) + uint64(pos)
-	end := begin + uint64(klen)
-	if end > uint64(len(p.buf)) || begin < uint64(headerSize+p.count()*elementSize) {
-		return nil, 0, false
+// branchSpan is where the key of element i lies.
+func (p page) branchSpan(i int) (begin, end uint64) {
+	at := headerSize + i*elementSize
+	e := p.buf[at:]
+	begin = uint64(at) + uint64(p.order.u32(e))
+	return begin, begin + uint64(p.order.u32(e[4:]))
+}
+
+// valid says for each element whether it lies inside the page, behind the data of those before it, as bbolt writes them.
+// So what is valid does not overlap, and to look at all of it takes no longer than the page is long.
+func (p page) valid(valid []bool, span func(page, int) (uint64, uint64)) []bool {
+	valid = valid[:0]
+	free := uint64(headerSize + p.count()*elementSize)
+	for i := range p.elements() {
+		begin, end := span(p, i)
+		ok := begin >= free && end <= uint64(len(p.buf))
+		if ok {
+			free = end
+		}
+		valid = append(valid, ok)
 	}
-	return p.buf[begin:end:end], p.order.u64(e[8:]), true
+	return valid
+}
+
+// leaf returns a valid element of a leaf page, and where in the page its value begins.
+func (p page) leaf(i int) (flags uint32, key, value []byte, at int) {
+	e := p.buf[headerSize+i*elementSize:]
+	begin, end := p.leafSpan(i)
+	middle := begin + uint64(p.order.u32(e[8:]))
+	return p.order.u32(e), p.buf[begin:middle:middle], p.buf[middle:end:end], int(middle)
+}
+
+// branch returns a valid element of a branch page: the smallest key and the page of a child.
+func (p page) branch(i int) (key []byte, child uint64) {
+	e := p.buf[headerSize+i*elementSize:]
+	begin, end := p.branchSpan(i)
+	return p.buf[begin:end:end], p.order.u64(e[8:])
 }
 
 // maxRun bounds a page with its overflow, in bytes. etcd refuses requests of more than 1.5 MiB unless told otherwise, and

@@ -52,7 +52,8 @@ type walk struct {
 	pages    uint64
 	seen     bitset
 	budget   int64
-	branches [][]byte // a copy of the branch page at each depth
+	levels   []*level // the branch pages at each depth
+	valid    []bool   // the elements of the present leaf
 	stopped  bool     // the consumer has had enough
 	progress bool     // since the last restart
 	last     []byte
@@ -201,48 +202,59 @@ func (w *walk) read(off, n int64) (page, error) {
 	return page{w.f.order, b}, err
 }
 
+// level is what a walk keeps of a branch page, as the window moves on.
+type level struct {
+	buf   []byte
+	valid []bool
+}
+
 // branch walks the children of a branch page.
 func (w *walk) branch(p page, id uint64, depth int, lo, hi []byte) (bool, error) {
-	for len(w.branches) <= depth {
-		w.branches = append(w.branches, nil)
+	for len(w.levels) <= depth {
+		w.levels = append(w.levels, &level{})
 	}
-	w.branches[depth] = append(w.branches[depth][:0], p.buf...) // the window moves on
-	p.buf = w.branches[depth]
-	n := p.elements()
-	if n < p.count() || n == 0 {
+	l := w.levels[depth]
+	l.buf = append(l.buf[:0], p.buf...)
+	p.buf = l.buf
+	l.valid = p.valid(l.valid, page.branchSpan)
+	if n := len(l.valid); n < p.count() || n == 0 {
 		if !w.corrupt(id, nil, "a branch page with %d elements, of which %d are inside", p.count(), n) {
 			return false, nil
 		}
 	}
-	for i := range n {
+	for i := range l.valid {
 		if w.r.Reverse {
-			i = n - 1 - i
+			i = len(l.valid) - 1 - i
 		}
-		if more, err := w.child(p, id, i, n, depth, lo, hi); !more || err != nil {
+		if more, err := w.child(p, id, l.valid, i, depth, lo, hi); !more || err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func (w *walk) child(p page, id uint64, i, n, depth int, lo, hi []byte) (bool, error) {
-	key, child, ok := p.branch(i)
-	if !ok || !within(key, lo, hi) {
-		if !w.corrupt(id, nil, "element %d of a branch page is outside of the page or of the range of its keys", i) {
+// child walks element i of a branch page, unless the range excludes it. Its keys are at least its own and less than those
+// of the next one; where one of them makes no sense, those of the page bound them.
+func (w *walk) child(p page, id uint64, valid []bool, i, depth int, lo, hi []byte) (bool, error) {
+	low, high := lo, hi
+	if !valid[i] {
+		return w.corrupt(id, nil, "element %d is outside of the page", i), nil
+	}
+	key, child := p.branch(i)
+	if !within(key, lo, hi) {
+		if !w.corrupt(id, nil, "the key of element %d is out of order", i) {
 			return false, nil
 		}
-		key = lo
+	} else if i > 0 {
+		low = key
 	}
-	low, high := key, hi
-	if i+1 < n {
-		if next, _, ok := p.branch(i + 1); ok && bytes.Compare(next, low) > 0 && within(next, lo, hi) {
+	if i+1 < len(valid) && valid[i+1] {
+		if next, _ := p.branch(i + 1); bytes.Compare(next, low) > 0 && within(next, lo, hi) {
 			high = next
 		}
 	}
-	if i == 0 {
-		low = lo
-	}
-	if w.r.From != nil && high != nil && bytes.Compare(high, w.r.From) <= 0 || w.r.To != nil && low != nil && bytes.Compare(low, w.r.To) >= 0 {
+	if w.r.From != nil && high != nil && bytes.Compare(high, w.r.From) <= 0 ||
+		w.r.To != nil && low != nil && bytes.Compare(low, w.r.To) >= 0 {
 		return true, nil
 	}
 	return w.tree(child, depth+1, low, high)
@@ -254,7 +266,8 @@ func within(key, lo, hi []byte) bool {
 
 // leaf yields the entries of a leaf page, which begins at base in the file.
 func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) {
-	n := p.elements()
+	w.valid = p.valid(w.valid, page.leafSpan)
+	n := len(w.valid)
 	if n < p.count() && !w.corrupt(id, nil, "a leaf page with %d elements, of which %d are inside", p.count(), n) {
 		return false, nil
 	}
@@ -264,14 +277,14 @@ func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) 
 		if w.r.Reverse {
 			i = n - 1 - i
 		}
-		flags, key, value, at, ok := p.leaf(i)
-		switch {
-		case !ok:
+		if !w.valid[i] {
 			if !w.corrupt(id, nil, "element %d is outside of the page", i) {
 				return false, nil
 			}
 			continue
-		case !within(key, lo, hi) || previous != nil && (bytes.Compare(previous, key) < 0) == w.r.Reverse:
+		}
+		flags, key, value, at := p.leaf(i)
+		if !within(key, lo, hi) || previous != nil && (bytes.Compare(previous, key) < 0) == w.r.Reverse {
 			if !w.corrupt(id, nil, "the key of element %d is out of order", i) {
 				return false, nil
 			}
