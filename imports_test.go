@@ -20,13 +20,17 @@ func TestImporterCompiles(t *testing.T) {
 	admission := append([]string{"gomodules.xyz/jsonpatch/v2", "gopkg.in/evanphx/json-patch.v4"}, kubernetes...)
 	testing := append([]string{"github.com/google/go-cmp", "github.com/pmezard/go-difflib", "golang.org/x/tools"}, admission...)
 	allowed := map[string][]string{
-		"github.com/kubewright/kubewright":                            nil,
-		"github.com/kubewright/kubewright/admission":                  admission,
-		"github.com/kubewright/kubewright/admission/admissiontest":    testing,
-		"github.com/kubewright/kubewright/admission/internal/rawjson": nil,
-		"github.com/kubewright/kubewright/admission/patch":            admission,
-		"github.com/kubewright/kubewright/admission/policy":           admission,
-		"github.com/kubewright/kubewright/staticip":                   nil,
+		"github.com/kubewright/kubewright":                                 nil,
+		"github.com/kubewright/kubewright/admission":                       admission,
+		"github.com/kubewright/kubewright/admission/admissiontest":         testing,
+		"github.com/kubewright/kubewright/admission/internal/rawjson":      nil,
+		"github.com/kubewright/kubewright/admission/patch":                 admission,
+		"github.com/kubewright/kubewright/admission/policy":                admission,
+		"github.com/kubewright/kubewright/etcddecode/etcddb":               nil,
+		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/bolt": nil,
+		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wal":  nil,
+		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wire": nil,
+		"github.com/kubewright/kubewright/staticip":                        nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")
 	require.NotEmpty(t, packages)
