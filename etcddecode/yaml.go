@@ -91,21 +91,21 @@ func (w *yamlWriter) plainNumber(n *node) {
 	w.whitespace, w.indention = false, false
 }
 
-// appendYAMLFloat writes a float as it comes out of JSON: whole numbers of up to 64 bits are integers.
+// appendYAMLFloat writes a float as it comes out of its JSON: digits alone that fit into 64 bits are an integer.
 func appendYAMLFloat(dst []byte, f float64) []byte {
 	if f == 0 {
-		return append(dst, '0')
+		return append(dst, '0') // also -0
 	}
-	if f == float64(int64(f)) && f > -(1<<63) && f < 1<<63 {
-		return strconv.AppendInt(dst, int64(f), 10)
+	start := len(dst)
+	dst = appendJSONFloat(dst, f)
+	text := string(dst[start:])
+	if _, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return dst
 	}
-	if f >= 1<<63 && f < 1<<64 {
-		return strconv.AppendUint(dst, uint64(f), 10)
+	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return dst
 	}
-	if f == -(1 << 63) {
-		return strconv.AppendInt(dst, -(1 << 63), 10)
-	}
-	return strconv.AppendFloat(dst, f, 'g', -1, 64)
+	return strconv.AppendFloat(dst[:start], f, 'g', -1, 64)
 }
 
 func (w *yamlWriter) list(n *node, inMap bool) {
