@@ -96,7 +96,7 @@ func (d *Decoder) Decode(ctx context.Context, v Value) (*Object, error) {
 // After an error the object is empty.
 func (d *Decoder) DecodeInto(ctx context.Context, o *Object, v Value) error {
 	o.reset()
-	o.Key = printableKey(v.Key)
+	o.Key = PrintableKey(v.Key)
 	plain, err := d.decrypt(ctx, o, v)
 	if err == nil {
 		err = o.read(plain)

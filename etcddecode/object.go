@@ -84,6 +84,22 @@ func (o *Object) Labels() iter.Seq2[string, string] {
 	}
 }
 
+// Owner returns kind and name of the owner that controls the object (metadata.ownerReferences).
+func (o *Object) Owner() (name string, ok bool) {
+	refs, ok := o.tree.find("metadata", "ownerReferences")
+	if !ok {
+		return "", false
+	}
+	for i := o.tree.nodes[refs].first; i != 0; i = o.tree.nodes[i].next {
+		if c, ok := o.tree.get(i, "controller"); ok && o.tree.nodes[c].num != 0 {
+			kind, _ := o.tree.get(i, "kind")
+			name, _ := o.tree.get(i, "name")
+			return o.tree.nodes[kind].text + "/" + o.tree.nodes[name].text, true
+		}
+	}
+	return "", false
+}
+
 // Findings returns what the output lacks and what a new API server would drop, at most 1000 of them, and how many
 // more there are.
 func (o *Object) Findings() (list []Finding, more int) { return slices.Clone(o.findings), o.more }

@@ -221,8 +221,9 @@ func looksSecret(name string) bool {
 	return slices.ContainsFunc([]string{"secret", "token", "credential", "oauth"}, func(word string) bool { return strings.Contains(name, word) })
 }
 
-// printableKey is a key without the token in it: OpenShift's OAuth tokens were once stored under themselves.
-func printableKey(key string) string {
+// PrintableKey is a key without the token in it: OpenShift's OAuth tokens were once stored under themselves. It is what
+// [Object].Key and errors have.
+func PrintableKey(key string) string {
 	for _, dir := range [2]string{"/oauth/accesstokens/", "/oauth/authorizetokens/"} {
 		if i := strings.Index(key, dir); i >= 0 && !strings.HasPrefix(key[i+len(dir):], "sha256~") {
 			return key[:i+len(dir)] + RedactedText

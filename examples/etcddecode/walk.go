@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"iter"
+
+	"github.com/kubewright/kubewright/etcddecode"
+	"github.com/kubewright/kubewright/etcddecode/etcddb"
+)
+
+// walk is what the commands that look at many objects have in common.
+type walk struct {
+	source
+	filter
+	decoding
+
+	store   store
+	decoder *etcddecode.Decoder
+	streams streams
+	out     *bufio.Writer
+	bar     *progress
+	failed  errPartial
+	object  int // objects that the filter accepted
+}
+
+func (w *walk) add(fs *flag.FlagSet) {
+	w.source.add(fs)
+	w.filter.add(fs)
+	w.decoding.add(fs)
+}
+
+// open makes ready what the flags describe. The caller closes.
+func (w *walk) open(s streams) (err error) {
+	if err := w.check(); err != nil {
+		return err
+	}
+	if w.decoder, err = w.decoding.decoder(); err != nil {
+		return err
+	}
+	if w.store == nil {
+		if w.store, err = w.source.open(); err != nil {
+			return err
+		}
+	}
+	w.streams, w.out = s, bufio.NewWriterSize(s.out, 1<<16)
+	var total int64
+	if db, ok := w.store.(*etcddb.DB); ok {
+		if info, err := db.Info(); err == nil {
+			total = info.Size
+		}
+	}
+	w.bar = newProgress(s, total)
+	return nil
+}
+
+// close ends the walk and returns its error: the one given, or how many records failed.
+func (w *walk) close(err error) error {
+	w.bar.finish()
+	if flushed := w.out.Flush(); err == nil {
+		err = flushed
+	}
+	if closed := w.store.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = w.failed.orNil()
+	}
+	return err
+}
+
+// fail reports a record that could not be read or decoded.
+func (w *walk) fail(err error) {
+	w.failed++
+	if w.failed <= 20 {
+		w.streams.say("%v", err)
+	} else if w.failed == 21 {
+		w.streams.say("more of these are only counted")
+	}
+}
+
+// rendered is one object, made ready on another core.
+type rendered struct {
+	object *etcddecode.Object // only what does not belong to the worker's buffers
+	record etcddb.Record
+	text   []byte
+	err    error
+	skip   bool
+}
+
+// render is how a worker makes text of an object.
+type render func(dst []byte, o *etcddecode.Object, r etcddb.Record) ([]byte, error)
+
+func renderYAML(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
+	return o.AppendYAML(dst)
+}
+
+func renderJSON(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
+	return append(o.AppendJSON(dst), '\n'), nil
+}
+
+// objects decodes and renders records on all cores, and yields those that the filter accepts.
+func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, error], as render) iter.Seq[rendered] {
+	newWork := func() func(etcddb.Record) rendered {
+		size := 0
+		return func(r etcddb.Record) rendered {
+			o := &etcddecode.Object{}
+			err := w.decoder.DecodeInto(ctx, o, etcddecode.Value{Key: string(r.Key), Bytes: r.Value, ModRevision: r.Mod})
+			if err != nil {
+				return rendered{record: r, err: err}
+			}
+			if !w.accepts(o) {
+				return rendered{record: r, skip: true}
+			}
+			text, err := as(make([]byte, 0, size), o, r)
+			size = max(size, len(text)+len(text)/8)
+			if size > 1<<16 {
+				size = 1 << 12
+			}
+			return rendered{object: o, record: r, text: text, err: err}
+		}
+	}
+	return func(yield func(rendered) bool) {
+		for r := range ordered(ctx, records, newWork, w.fail) {
+			w.bar.add(len(r.record.Value))
+			switch {
+			case r.skip:
+				continue
+			case r.err != nil:
+				w.fail(r.err)
+				continue
+			}
+			w.object++
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// live is objects of the newest revision, or the one asked for.
+func (w *walk) live(ctx context.Context, as render) iter.Seq[rendered] {
+	return w.objects(ctx, w.store.Live(ctx, w.query(w.revision)), as)
+}
