@@ -29,7 +29,7 @@ func cborValues(t testing.TB) [][]byte {
 func sameAsCodec(t *testing.T, value []byte) {
 	t.Helper()
 	var o Object
-	err := o.read(value)
+	err := o.read(value, false)
 	var want map[string]any
 	theirs := direct.Unmarshal(value[len(magicCBOR):], &want)
 	if err != nil || theirs != nil {
@@ -51,7 +51,7 @@ func TestLawCBORIsTheCodecs(t *testing.T) {
 		format, _ := Sniff(v)
 		require.Equal(t, CBOR, format)
 		var o Object
-		require.NoError(t, o.read(v), "%x", v)
+		require.NoError(t, o.read(v, false), "%x", v)
 		sameAsCodec(t, v)
 	}
 }
@@ -66,7 +66,7 @@ func TestCBORRefuses(t *testing.T) {
 		b, err := hex.DecodeString(text)
 		require.NoError(t, err)
 		var o Object
-		require.Error(t, o.read(append([]byte(magicCBOR), b...)), name)
+		require.Error(t, o.read(append([]byte(magicCBOR), b...), false), name)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestCBORIndefinite(t *testing.T) {
 		b, err := hex.DecodeString(text)
 		require.NoError(t, err)
 		var o Object
-		require.NoError(t, o.read(append([]byte(magicCBOR), b...)), text)
+		require.NoError(t, o.read(append([]byte(magicCBOR), b...), false), text)
 		require.Equal(t, want, string(o.AppendJSON(nil)), text)
 	}
 }

@@ -99,7 +99,7 @@ func (d *Decoder) DecodeInto(ctx context.Context, o *Object, v Value) error {
 	o.Key = PrintableKey(v.Key)
 	plain, err := d.decrypt(ctx, o, v)
 	if err == nil {
-		err = o.read(plain)
+		err = o.read(plain, d.options.OmitManagedFields)
 	}
 	if err != nil {
 		failed := &DecodeError{Key: o.Key, Encryption: o.Encryption, Err: err}
@@ -131,7 +131,7 @@ func (d *Decoder) decrypt(ctx context.Context, o *Object, v Value) ([]byte, erro
 }
 
 // read fills the object from a value that is not encrypted.
-func (o *Object) read(value []byte) error {
+func (o *Object) read(value []byte, omitManaged bool) error {
 	if isBase64(value) {
 		decoded, err := base64.StdEncoding.DecodeString(string(value))
 		if err != nil {
@@ -145,7 +145,7 @@ func (o *Object) read(value []byte) error {
 	var err error
 	switch o.Format {
 	case Protobuf:
-		err = o.readProtobuf(text[len(magicProtobuf):])
+		err = o.readProtobuf(text[len(magicProtobuf):], omitManaged)
 	case JSON:
 		o.Fidelity = Typed
 		err = readJSON(&o.tree, -1, "", text, o.foundAt)
@@ -171,7 +171,7 @@ func (o *Object) read(value []byte) error {
 	return nil
 }
 
-func (o *Object) readProtobuf(msg string) error {
+func (o *Object) readProtobuf(msg string, omitManaged bool) error {
 	u, err := readUnknown(msg)
 	if err != nil {
 		return err
@@ -181,7 +181,7 @@ func (o *Object) readProtobuf(msg string) error {
 	}
 	o.APIVersion, o.Kind = u.apiVersion, u.kind
 	root := o.tree.add(-1, node{kind: kindMap})
-	r := protoReader{tree: &o.tree, found: o.found}
+	r := protoReader{tree: &o.tree, omitManaged: omitManaged, found: o.found}
 	// encoding/json leaves out what is empty in TypeMeta.
 	for _, f := range [2][2]string{{"apiVersion", u.apiVersion}, {"kind", u.kind}} {
 		if f[1] != "" {

@@ -99,7 +99,7 @@ func (t *tree) encode(apiVersion, kind string, format Format) (value []byte, err
 		value = appendEnvelope(apiVersion, kind, raw)
 	}
 	var back Object
-	if err := back.read(value); err != nil {
+	if err := back.read(value, false); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLossy, err)
 	}
 	if len(back.findings) > 0 && back.Fidelity != Typed {

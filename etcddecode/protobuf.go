@@ -49,9 +49,14 @@ func readUnknown(msg string) (u unknownMessage, err error) {
 type protoReader struct {
 	*tree
 	path []step
+	// omitManaged leaves out metadata.managedFields, which are often half of an object, without a look.
+	omitManaged bool
 	// found is told of what the tree lacks.
 	found func(path []step, reason Reason, raw string)
 }
+
+// managedFields is their number in ObjectMeta.
+const managedFields = 17
 
 // step is one element of a path: a field name, a key or number, or an index of the list before it.
 type step struct {
@@ -104,6 +109,9 @@ func (r *protoReader) message(parent int32, id tables.MessageID, msg string) (no
 		var f wireField
 		if f, msg, err = nextField(msg); err != nil {
 			return false, err
+		}
+		if r.omitManaged && id == tables.ObjectMeta && f.number == managedFields && len(r.path) == 1 {
+			continue
 		}
 		i := lookup(fields, f.number, at)
 		if i < 0 || wireTypeOf(&fields[i]) != f.typ {

@@ -136,7 +136,7 @@ func (w *yamlWriter) mapping(i int32) {
 		c := w.stack[at]
 		key := w.nodes[c].key
 		w.newLine()
-		if len(key) <= 128 && !hasBreak(key) {
+		if len(key) <= 128 && (w.isSimple(key) || !hasBreak(key)) {
 			w.str(key, true)
 			w.indicator(":", false, false)
 		} else {

@@ -8,13 +8,18 @@ import (
 // str writes a string in the style that yaml.v2 chooses: plain if it can be read back as the string, literal for
 // several lines, else in quotes.
 func (w *yamlWriter) str(s string, simpleKey bool) {
-	if isWord(s) {
+	if w.isSimple(s) {
 		if resolvesToString(s) {
 			w.word(s)
-		} else {
-			w.word(`"` + s + `"`)
+			return
 		}
-		return
+		if strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 {
+			w.space()
+			w.out = append(append(append(w.out, '"'), s...), '"')
+			w.column += len(s) + 2
+			w.whitespace, w.indention = false, false
+			return
+		}
 	}
 	outer := w.indent
 	if w.indent < 0 {
@@ -38,21 +43,35 @@ func (w *yamlWriter) str(s string, simpleKey bool) {
 	w.indent = outer
 }
 
-// isWord reports whether a string has only characters that mean nothing to YAML wherever they stand, which are most
-// strings of most objects.
-func isWord(s string) bool {
-	for i := range len(s) {
-		if !wordChars[s[i]] {
+// isSimple reports whether a string is plain wherever it stands, but for what it would be read back as, and fits on
+// the line. That is most strings of most objects, so it is worth a look before the analysis.
+func (w *yamlWriter) isSimple(s string) bool {
+	if s == "" || simpleChars[s[0]] != 1 || s[0] == '.' && len(s) > 1 && s[1] == '.' || s[len(s)-1] == ' ' {
+		return false
+	}
+	if w.column+len(s) >= yamlWidth && strings.IndexByte(s, ' ') >= 0 {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case simpleChars[c] == 0:
+			return false
+		case c == ':' && (i+1 == len(s) || s[i+1] == ' '):
 			return false
 		}
 	}
-	return s != "" && s[0] != '-' && s[0] != '.'
+	return true
 }
 
+// simpleChars are 1 where a plain scalar may start and 2 where it may only go on. A # needs a closer look.
+//
 //nolint:gochecknoglobals // constant
-var wordChars = func() (is [256]bool) {
-	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=+" {
-		is[c] = true
+var simpleChars = func() (is [256]byte) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=+~()$;<^\\" {
+		is[c] = 1
+	}
+	for _, c := range " :-,[]{}&*!|>'\"%@`?" {
+		is[c] = 2
 	}
 	return is
 }()

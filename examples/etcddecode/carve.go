@@ -42,7 +42,7 @@ func carve(ctx context.Context, args []string, s streams) error {
 			}
 		}
 	}
-	for r := range w.objects(ctx, records, as) {
+	for r := range w.objects(ctx, records, false, as) {
 		if w.object > 1 {
 			if _, err := w.out.WriteString("---\n"); err != nil {
 				return w.close(err)

@@ -49,7 +49,9 @@ func commands() []command {
 // errPartial ends a command that did its work but for some records, which it has reported.
 type errPartial int
 
-func (n errPartial) Error() string { return fmt.Sprintf("%d records could not be decoded or read", int(n)) }
+func (n errPartial) Error() string {
+	return fmt.Sprintf("%d records could not be decoded or read", int(n))
+}
 
 func (n errPartial) orNil() error {
 	if n == 0 {

@@ -37,11 +37,11 @@ func (w *walk) dump(ctx context.Context, dir, format string, as render) error {
 		extension = ".yaml"
 	}
 	made := map[string]bool{}
-	for r := range w.live(ctx, as) {
+	for r := range w.live(ctx, false, as) {
 		var err error
 		switch {
 		case dir != "":
-			err = writeFile(dir, r.object.Key, extension, r.text, made)
+			err = writeFile(dir, r.key, extension, r.text, made)
 		default:
 			if format == "yaml" && w.object > 1 {
 				_, err = w.out.WriteString("---\n")

@@ -92,7 +92,7 @@ func (w *walk) getAll(ctx context.Context, format string) error {
 	case "proto":
 		return errors.New("-o proto is for one key")
 	}
-	for r := range w.live(ctx, as) {
+	for r := range w.live(ctx, false, as) {
 		if format == "yaml" && w.object > 1 {
 			if _, err := w.out.WriteString("---\n"); err != nil {
 				return err

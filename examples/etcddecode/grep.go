@@ -48,7 +48,7 @@ func grep(ctx context.Context, args []string, s streams) error {
 		return dst, nil
 	}
 	found := 0
-	for r := range w.live(ctx, matching) {
+	for r := range w.live(ctx, false, matching) {
 		if len(r.text) == 0 {
 			continue
 		}

@@ -50,7 +50,7 @@ func (w *walk) listObjects(ctx context.Context, long bool) error {
 		}
 	}
 	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
-	for r := range w.live(ctx, nothing) {
+	for r := range w.live(ctx, true, nothing) {
 		if !long {
 			if _, err := fmt.Fprintln(table, r.object.Key); err != nil {
 				return err

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/kubewright/kubewright/etcddecode/etcddb"
 )
 
 // progress shows how far a long walk is, on a terminal and nowhere else.
@@ -20,15 +22,20 @@ type progress struct {
 	shown   time.Time
 }
 
-// newProgress returns nil, on which all methods do nothing, if stderr is no terminal. total is the size of the source
-// in bytes, 0 if it is not known.
-func newProgress(s streams, total int64) *progress {
+// newProgress returns nil, on which all methods do nothing, if stderr is no terminal.
+func newProgress(s streams, from store) *progress {
 	f, ok := s.err.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
 	}
 	now := time.Now()
-	return &progress{out: f, total: total, start: now, shown: now}
+	p := &progress{out: f, start: now, shown: now}
+	if db, ok := from.(*etcddb.DB); ok {
+		if info, err := db.Info(); err == nil {
+			p.total = info.Size
+		}
+	}
+	return p
 }
 
 func (p *progress) add(size int) {

@@ -41,7 +41,7 @@ func (w *walk) stats(ctx context.Context, top int) error {
 		tables[i] = map[string]*tally{}
 	}
 	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
-	for r := range w.live(ctx, nothing) {
+	for r := range w.live(ctx, true, nothing) {
 		leased := "no"
 		if r.record.Lease != 0 {
 			leased = "yes"

@@ -65,7 +65,7 @@ func (w *walk) undelete(ctx context.Context, records iter.Seq2[etcddb.Record, er
 		return m.AppendYAML(dst)
 	}
 	written := 0
-	for r := range w.objects(ctx, records, manifest) {
+	for r := range w.objects(ctx, records, true, manifest) {
 		if _, isOwned := r.object.Owner(); isOwned && !owned || len(r.text) == 0 {
 			if r.object.Redacted {
 				redacted++

@@ -49,7 +49,7 @@ func (w *walk) verify(ctx context.Context, db *etcddb.DB) error {
 	}
 	lossy := 0
 	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
-	for r := range w.live(ctx, nothing) {
+	for r := range w.live(ctx, true, nothing) {
 		if r.object.Fidelity == etcddecode.TypedWithLoss {
 			lossy++
 			findings, _ := r.object.Findings()

@@ -45,13 +45,7 @@ func (w *walk) open(s streams) (err error) {
 		}
 	}
 	w.streams, w.out = s, bufio.NewWriterSize(s.out, 1<<16)
-	var total int64
-	if db, ok := w.store.(*etcddb.DB); ok {
-		if info, err := db.Info(); err == nil {
-			total = info.Size
-		}
-	}
-	w.bar = newProgress(s, total)
+	w.bar = newProgress(s, w.store)
 	return nil
 }
 
@@ -82,7 +76,8 @@ func (w *walk) fail(err error) {
 
 // rendered is one object, made ready on another core.
 type rendered struct {
-	object *etcddecode.Object // only what does not belong to the worker's buffers
+	object *etcddecode.Object
+	key    string // printable
 	record etcddb.Record
 	text   []byte
 	err    error
@@ -101,11 +96,17 @@ func renderJSON(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, erro
 }
 
 // objects decodes and renders records on all cores, and yields those that the filter accepts.
-func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, error], as render) iter.Seq[rendered] {
+//
+// The object is there only if keep is set; it costs memory.
+func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, error], keep bool, as render) iter.Seq[rendered] {
 	newWork := func() func(etcddb.Record) rendered {
 		size := 0
+		spare := &etcddecode.Object{} // used again while nobody needs what was in it
 		return func(r etcddb.Record) rendered {
-			o := &etcddecode.Object{}
+			o := spare
+			if keep {
+				o = &etcddecode.Object{}
+			}
 			err := w.decoder.DecodeInto(ctx, o, etcddecode.Value{Key: string(r.Key), Bytes: r.Value, ModRevision: r.Mod})
 			if err != nil {
 				return rendered{record: r, err: err}
@@ -118,7 +119,11 @@ func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, err
 			if size > 1<<16 {
 				size = 1 << 12
 			}
-			return rendered{object: o, record: r, text: text, err: err}
+			out := rendered{key: o.Key, record: r, text: text, err: err}
+			if keep {
+				out.object = o
+			}
+			return out
 		}
 	}
 	return func(yield func(rendered) bool) {
@@ -140,6 +145,6 @@ func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, err
 }
 
 // live is objects of the newest revision, or the one asked for.
-func (w *walk) live(ctx context.Context, as render) iter.Seq[rendered] {
-	return w.objects(ctx, w.store.Live(ctx, w.query(w.revision)), as)
+func (w *walk) live(ctx context.Context, keep bool, as render) iter.Seq[rendered] {
+	return w.objects(ctx, w.store.Live(ctx, w.query(w.revision)), keep, as)
 }

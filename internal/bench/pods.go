@@ -82,7 +82,7 @@ func container(r *rand.Rand, name, app string) corev1.Container {
 		VolumeMounts:   []corev1.VolumeMount{{Name: "config", MountPath: "/etc/app", ReadOnly: true}, {Name: "cache", MountPath: "/var/cache"}},
 		ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromString("http"), Scheme: corev1.URISchemeHTTP}}, PeriodSeconds: 10, FailureThreshold: 3},
 	}
-	for v := range 8 {
+	for v := range 10 {
 		c.Env = append(c.Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%d", v), Value: fmt.Sprintf("value-%d-%x", v, r.Uint32())})
 	}
 	return c
@@ -107,9 +107,16 @@ func managed(manager string, v any, now metav1.Time) metav1.ManagedFieldsEntry {
 
 func owned(v any) map[string]any {
 	out := map[string]any{}
-	if m, ok := v.(map[string]any); ok {
-		for k, inner := range m {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, inner := range v {
 			out["f:"+k] = owned(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			if m, ok := inner.(map[string]any); ok {
+				out[fmt.Sprintf(`k:{"name":%q}`, m["name"])] = owned(inner)
+			}
 		}
 	}
 	return out
