@@ -117,7 +117,9 @@ func TestEntriesAreBboltsEntries(t *testing.T) {
 // The previous transaction is the state before the last one.
 func TestPreviousTransaction(t *testing.T) {
 	content, g := generate(t, 21, 40, 200)
-	later := rewrite(t, content, true, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("key")).Delete(appendRevision(nil, g.m.changes[0].Rev)) })
+	later := rewrite(t, content, true, func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("key")).Delete(appendRevision(nil, g.m.changes[0].Rev))
+	})
 	now := collect(t, open(t, later, Options{}).Revisions(t.Context(), Query{}))
 	require.Equal(t, g.m.changes[1:], now)
 	before := collect(t, open(t, later, Options{Previous: true}).Revisions(t.Context(), Query{}))
