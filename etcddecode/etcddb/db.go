@@ -23,8 +23,8 @@ type Options struct {
 	PageSize int64
 	// IgnoreWAL reads the database of a data directory alone.
 	IgnoreWAL bool
-	// Pending replays also the entries of the log that are not known to be committed. An etcd that is alone applies
-	// them when it starts; with others, they may have been replaced.
+	// Pending replays also the entries of the log that are not known to be committed: usually the last few. Other
+	// members may have replaced them since. In a cluster of one member, all entries are committed.
 	Pending bool
 	// Spool says where compressed snapshots go.
 	Spool SpoolOptions
@@ -165,7 +165,7 @@ type state struct {
 func (db *DB) readState() (state, error) {
 	s, err := db.treeState()
 	if db.overlay != nil {
-		s.revision = max(s.revision, db.overlay.revision)
+		s.revision = db.overlay.revision // what a running etcd has added to the database since is not seen
 		s.compacted = max(s.compacted, db.overlay.compacted)
 	}
 	return s, err
@@ -196,7 +196,7 @@ func (db *DB) treeState() (s state, err error) {
 			s.note(item)
 		}
 	}
-	s.revision = max(s.revision, s.compacted)
+	s.revision = max(s.revision, s.compacted, 1) // etcd begins to count with 1
 	return s, errors.Join(errs...)
 }
 

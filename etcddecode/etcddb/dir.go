@@ -217,6 +217,9 @@ func (db *DB) replay(fsys fs.FS, dir string, pending bool) error {
 	}
 	p := &replay{ix: newIndex(), leases: leases, alarms: alarms, overlay: o, fetch: db.fetcher(false)}
 	if len(t.entries) > 0 {
+		if db.alone() {
+			t.commit = t.after + uint64(len(t.entries))
+		}
 		for c, err := range db.scan(context.Background(), span{upTo: base.revision}) {
 			if err != nil {
 				o.note(err)
@@ -228,6 +231,18 @@ func (db *DB) replay(fsys fs.FS, dir string, pending bool) error {
 	t.apply(p, pending)
 	db.overlay = o
 	return nil
+}
+
+// alone reports whether the cluster has one member, whose log needs nobody's consent.
+func (db *DB) alone() bool {
+	members := 0
+	for _, err := range db.Bucket(context.Background(), "members") {
+		if err != nil {
+			return false
+		}
+		members++
+	}
+	return members == 1
 }
 
 // base reads what the log goes on from, all from one transaction.

@@ -12,7 +12,8 @@ import (
 
 // HashKV computes the hash of all revisions up to rev that etcd gives for it in Maintenance.HashKV, `etcdctl endpoint hashkv`
 // and `etcdutl hashkv`; 0 is the newest. The same hash at the same revision and the same compaction is the same history.
-// With damage there is no hash.
+// With damage there is no hash. At the revision of its last compactions, a running etcd 3.6 answers with the hash from
+// before the compaction, which can't be had afterwards, and etcd 3.4 not at all: compare at a later one.
 //
 // See etcd's server/storage/mvcc/hash.go.
 func (db *DB) HashKV(ctx context.Context, rev int64) (uint32, error) {
@@ -28,7 +29,7 @@ func (db *DB) HashKV(ctx context.Context, rev int64) (uint32, error) {
 	case rev > 0 && rev < state.compacted:
 		return 0, fmt.Errorf("etcddb: revision %d: %w, up to %d", rev, ErrCompacted, state.compacted)
 	}
-	keep, err := db.keep(ctx, state.compacted)
+	keep, err := db.keep(ctx, s.upTo, state.compacted)
 	if err != nil {
 		return 0, err
 	}
@@ -47,15 +48,14 @@ func (db *DB) HashKV(ctx context.Context, rev int64) (uint32, error) {
 	return h.Sum32(), nil
 }
 
-// keep finds the revisions that the last compaction leaves of those up to it: the newest of each key, unless that is a
-// tombstone. A compaction may not have come far when etcd was stopped, and what it has not yet removed must not count.
-func (db *DB) keep(ctx context.Context, compacted int64) (map[Revision]struct{}, error) {
-	keep := map[Revision]struct{}{}
+// keep finds the newest revision of each key that exists at rev. Of the revisions up to the last compaction, only these
+// count: a compaction may not have come far when etcd was stopped.
+func (db *DB) keep(ctx context.Context, rev, compacted int64) (map[Revision]struct{}, error) {
 	if compacted == 0 {
-		return keep, nil
+		return nil, nil
 	}
 	newest := map[string]Revision{}
-	for c, err := range db.scan(ctx, span{upTo: compacted}) {
+	for c, err := range db.scan(ctx, span{upTo: rev}) {
 		if err != nil {
 			return nil, err
 		}
@@ -65,8 +65,9 @@ func (db *DB) keep(ctx context.Context, compacted int64) (map[Revision]struct{},
 			newest[string(c.Key)] = c.Rev
 		}
 	}
-	for _, rev := range newest {
-		keep[rev] = struct{}{}
+	keep := make(map[Revision]struct{}, len(newest))
+	for _, r := range newest {
+		keep[r] = struct{}{}
 	}
 	return keep, nil
 }

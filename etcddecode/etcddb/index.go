@@ -67,6 +67,7 @@ type fetcher struct {
 	db       *DB
 	keysOnly bool
 	lookup   *bolt.Lookup
+	glance   bolt.Glance
 	buf      []byte
 	key      []byte
 }
@@ -102,7 +103,7 @@ func (f *fetcher) read(e *entry) (r Record, err error) {
 	}
 	buf := f.buf[:e.length]
 	n, _ := f.db.file.ReadAt(buf, e.offset) // what can't be read is looked up, which says why
-	if n == len(buf) && f.db.file.Current(e.tx) {
+	if n == len(buf) && f.db.file.Current(e.tx, &f.glance) {
 		r, _, err = parseItem(bolt.Item{Key: appendRevision(nil, e.rev), Value: buf, Page: e.page, Offset: e.offset})
 		if err == nil && string(r.Key) == e.key {
 			return r, nil

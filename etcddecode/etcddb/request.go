@@ -19,6 +19,7 @@ const (
 	opAlarm
 	opAuth
 	opCluster
+	opV2
 )
 
 // op is an operation. Byte slices alias the entry.
@@ -58,6 +59,10 @@ func parseRequest(b []byte) (o op, ok bool) {
 		case !ok:
 			return op{}, false
 		case f.Num == 1 || f.Num == 100: // ID, header
+		case f.Num == 2 && o.kind == opNone:
+			// A request to the v2 store, in a field of its own or, as 3.4 writes them, instead of all this: an
+			// etcdserverpb.Request, whose field 2 is the method.
+			return op{kind: opV2}, true
 		case f.Type != wire.Bytes:
 			return op{}, false
 		case o.kind == opNone:

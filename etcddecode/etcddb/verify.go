@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -90,7 +91,7 @@ func (db *DB) verifyTrailer(ctx context.Context, r *Report) error {
 		return wrap(err)
 	}
 	want := make([]byte, trailerSize)
-	if _, err := db.raw.ReadAt(want, db.size-trailerSize); err != nil && err != io.EOF { //nolint:errorlint // as io.ReaderAt says
+	if _, err := db.raw.ReadAt(want, db.size-trailerSize); err != nil && !errors.Is(err, io.EOF) {
 		return wrap(err)
 	}
 	r.Checksum = ChecksumValid

@@ -31,7 +31,8 @@ type WALInfo struct {
 type WALEntry struct {
 	Index, Term uint64
 	// Kind is "put", "delete", "txn", "compaction", "lease grant", "lease revoke", "lease checkpoint", "alarm", "range",
-	// "auth", "cluster", "membership" (a raft configuration change), "empty" (as each new leader writes), or "unknown".
+	// "auth", "cluster", "v2" (as etcd up to 3.5 writes for its members), "membership" (a raft configuration change),
+	// "empty" (as each new leader writes), or "unknown".
 	Kind string
 	// Ops are the changes of keys that the entry asks for. Which branch of a transaction was taken is not in the log.
 	Ops []WALOp
@@ -143,7 +144,7 @@ func appendOps(ops []WALOp, o *op, branch string) []WALOp {
 func (k opKind) String() string {
 	names := [...]string{
 		"empty", "unknown", "range", "put", "delete", "txn", "compaction", "lease grant", "lease revoke", "lease checkpoint",
-		"alarm", "auth", "cluster",
+		"alarm", "auth", "cluster", "v2",
 	}
 	return names[k]
 }

@@ -150,10 +150,13 @@ func (c *checker) branch(p page, id uint64, depth int, lo, hi []byte, b *BucketT
 	valid := p.valid(nil, page.branchSpan)
 	var previous []byte
 	for i := range valid {
-		key, child := p.branch(i)
-		if !valid[i] || !within(key, lo, hi) || i > 0 && bytes.Compare(previous, key) >= 0 {
-			c.damage(id, "element %d of a branch page is outside of the page or of the range of its keys", i)
+		if !valid[i] {
+			c.damage(id, "element %d is outside of the page", i)
 			continue
+		}
+		key, child := p.branch(i)
+		if !within(key, lo, hi) || i > 0 && bytes.Compare(previous, key) >= 0 {
+			c.damage(id, "the key of element %d is out of order", i)
 		}
 		previous = key
 		high := hi

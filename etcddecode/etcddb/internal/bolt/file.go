@@ -71,33 +71,66 @@ func (f *File) Size() int64 { return f.size }
 
 // current reads the meta pages again. It is the zero Meta if none is valid.
 func (f *File) current() Meta {
-	var m []Meta
-	for number := range 2 {
-		if got, o, ok := readMeta(f.r, int64(number)*f.meta.PageSize, number); ok && o == f.order && got.PageSize == f.meta.PageSize {
-			m = append(m, got)
+	m, _ := f.look(nil)
+	return m
+}
+
+// glance is the bytes of the two meta pages as they were read last, and what they meant.
+type glance struct {
+	raw  [2][metaReadSize]byte
+	now  [metaReadSize]byte
+	meta Meta
+}
+
+// look is current for those who look often: it understands the bytes only if they have changed.
+func (f *File) look(g *glance) (Meta, *glance) {
+	if g == nil {
+		g = &glance{}
+	}
+	same := g.meta != Meta{}
+	for number := range g.raw {
+		n, _ := f.r.ReadAt(g.now[:], int64(number)*f.meta.PageSize) // what can't be read is not valid
+		clear(g.now[max(0, min(n, metaReadSize)):])
+		if g.now != g.raw[number] {
+			same, g.raw[number] = false, g.now
 		}
 	}
-	if len(m) == 0 {
-		return Meta{}
+	if same {
+		return g.meta, g
 	}
-	return newest(m)[0]
+	g.meta = Meta{}
+	for number := range g.raw {
+		m, o, ok := parseMeta(g.raw[number][:], number)
+		if ok && o == f.order && m.PageSize == f.meta.PageSize && (g.meta == Meta{} || m.TxID > g.meta.TxID) {
+			g.meta = m
+		}
+	}
+	return g.meta, g
 }
 
 // Unchanged reports whether no transaction has been committed after m: what was read of m's trees before was right.
-func (f *File) Unchanged(m Meta) bool {
+func (f *File) Unchanged(m Meta) bool { return f.unchanged(m, &glance{}) }
+
+func (f *File) unchanged(m Meta, g *glance) bool {
+	now, _ := f.look(g)
 	if f.pinned {
-		return f.current() == f.metas[0]
+		return now == f.metas[0]
 	}
-	return f.current() == m
+	return now == m
 }
 
 // Current reports whether the pages of a transaction that a walk has read can't have been overwritten.
-func (f *File) Current(txID uint64) bool {
+// The Glance is that of the caller, who looks often.
+func (f *File) Current(txID uint64, g *Glance) bool {
+	now, _ := f.look((*glance)(g))
 	if f.pinned {
-		return f.current() == f.metas[0]
+		return now == f.metas[0]
 	}
-	return f.current().TxID == txID
+	return now.TxID == txID
 }
+
+// Glance is what was last seen of the meta pages. It is not safe for concurrent use.
+type Glance glance
 
 // pages is how many pages there are to read in m's transaction.
 func (f *File) pages(m Meta) uint64 {

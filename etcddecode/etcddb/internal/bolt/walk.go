@@ -48,6 +48,7 @@ type walk struct {
 	yield  func(Item, error) bool
 
 	win      window
+	glance   glance
 	meta     Meta
 	pages    uint64
 	seen     bitset
@@ -196,7 +197,7 @@ func orStale(err, other error) error {
 // read gets bytes that are known to be w.meta's: no later transaction had been committed after they were read.
 func (w *walk) read(off, n int64) (page, error) {
 	b, fresh, err := w.win.get(off, n)
-	if fresh && !w.f.Unchanged(w.meta) {
+	if fresh && !w.f.unchanged(w.meta, &w.glance) {
 		return page{}, errStale
 	}
 	return page{w.f.order, b}, err

@@ -7,7 +7,7 @@ import (
 
 const (
 	minAhead = 16 << 10
-	maxAhead = 1 << 20
+	maxAhead = 256 << 10
 )
 
 // window is the part of a file that is in memory. It reads ahead the further the more sequential the reads are: databases
