@@ -26,6 +26,8 @@ func TestImporterCompiles(t *testing.T) {
 		"github.com/kubewright/kubewright/admission/internal/rawjson":      nil,
 		"github.com/kubewright/kubewright/admission/patch":                 admission,
 		"github.com/kubewright/kubewright/admission/policy":                admission,
+		"github.com/kubewright/kubewright/etcddecode":                      {"golang.org/x/crypto", "golang.org/x/sys"},
+		"github.com/kubewright/kubewright/etcddecode/internal/tables":      nil,
 		"github.com/kubewright/kubewright/etcddecode/etcddb":               nil,
 		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/bolt": nil,
 		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wal":  nil,

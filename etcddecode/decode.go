@@ -14,7 +14,7 @@ import (
 // Errors that a [DecodeError] can wrap.
 var (
 	// ErrEncrypted is a value that nothing at hand can decrypt; the error's Encryption says what would.
-	ErrEncrypted = errors.New("encrypted")
+	ErrEncrypted = errors.New("can't be decrypted")
 	// ErrMalformed is a value that starts like one of the formats and is damaged.
 	ErrMalformed = errors.New("malformed")
 	// ErrUnrecognized is a value in none of the formats.
@@ -117,7 +117,7 @@ func (d *Decoder) decrypt(ctx context.Context, o *Object, v Value) ([]byte, erro
 	}
 	o.Encryption = encryption
 	if d.options.Keyring == nil {
-		return nil, fmt.Errorf("%w, and there is no encryption configuration", ErrEncrypted)
+		return nil, fmt.Errorf("%w: there is no encryption configuration", ErrEncrypted)
 	}
 	opened, err := d.options.Keyring.Open(ctx, v.Key, v.Bytes)
 	if err != nil {

@@ -49,6 +49,12 @@ func (w *walk) listObjects(ctx context.Context, long bool) error {
 			return err
 		}
 	}
+	w.undecoded = func(r rendered) {
+		if long {
+			_, _ = fmt.Fprintf(table, "%d\t%d\t%d\t%s\t?\t%s\t?\t%s\n", r.record.Mod, r.record.Version, r.record.Size, // Flush returns the error
+				lease(r.record), orDash(r.encryption()), etcddecode.PrintableKey(string(r.record.Key)))
+		}
+	}
 	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
 	for r := range w.live(ctx, true, nothing) {
 		if !long {
@@ -57,11 +63,7 @@ func (w *walk) listObjects(ctx context.Context, long bool) error {
 			}
 			continue
 		}
-		lease := "-"
-		if r.record.Lease != 0 {
-			lease = strconv.FormatInt(r.record.Lease, 16)
-		}
-		_, err := fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.record.Mod, r.record.Version, r.record.Size, lease,
+		_, err := fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.record.Mod, r.record.Version, r.record.Size, lease(r.record),
 			r.object.Format, orDash(r.object.Encryption.String()), orDash(kindOf(r.object)), r.object.Key)
 		if err != nil {
 			return err
@@ -71,6 +73,13 @@ func (w *walk) listObjects(ctx context.Context, long bool) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+func lease(r etcddb.Record) string {
+	if r.Lease == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(r.Lease, 16)
 }
 
 func orDash(s string) string {

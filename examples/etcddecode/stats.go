@@ -40,22 +40,22 @@ func (w *walk) stats(ctx context.Context, top int) error {
 	for i := range tables {
 		tables[i] = map[string]*tally{}
 	}
-	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
-	for r := range w.live(ctx, true, nothing) {
-		leased := "no"
-		if r.record.Lease != 0 {
-			leased = "yes"
-		}
-		kind, o := kindOf(r.object), r.object
-		if kind == "" {
-			kind = "(" + o.Format.String() + " without kind)"
-		}
-		for i, key := range []string{kind, orDash(o.Namespace()), o.Format.String(), orDash(o.Encryption.String()), leased, o.Fidelity.String()} {
+	count := func(r rendered, keys ...string) {
+		for i, key := range keys {
 			if tables[i][key] == nil {
 				tables[i][key] = &tally{}
 			}
 			tables[i][key].add(int64(r.record.Size))
 		}
+	}
+	w.undecoded = func(r rendered) { count(r, "?", "?", "?", orDash(r.encryption()), leased(r.record), "?") }
+	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
+	for r := range w.live(ctx, true, nothing) {
+		kind, o := kindOf(r.object), r.object
+		if kind == "" {
+			kind = "(" + o.Format.String() + " without kind)"
+		}
+		count(r, kind, orDash(o.Namespace()), o.Format.String(), orDash(o.Encryption.String()), leased(r.record), o.Fidelity.String())
 	}
 	out := tabwriter.NewWriter(w.out, 0, 8, 2, ' ', 0)
 	for i, table := range tables {
@@ -72,6 +72,13 @@ func (w *walk) stats(ctx context.Context, top int) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+func leased(r etcddb.Record) string {
+	if r.Lease == 0 {
+		return "no"
+	}
+	return "yes"
 }
 
 func writeTally(out *tabwriter.Writer, title string, table map[string]*tally, top int) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"iter"
 
@@ -23,6 +24,8 @@ type walk struct {
 	bar     *progress
 	failed  errPartial
 	object  int // objects that the filter accepted
+
+	undecoded func(rendered) // if it is set, it hears of values that could not be decoded
 }
 
 func (w *walk) add(fs *flag.FlagSet) {
@@ -84,6 +87,15 @@ type rendered struct {
 	skip   bool
 }
 
+// encryption is what an undecoded value is encrypted with, as far as the value says.
+func (r rendered) encryption() string {
+	var failed *etcddecode.DecodeError
+	if errors.As(r.err, &failed) {
+		return failed.Encryption.String()
+	}
+	return ""
+}
+
 // render is how a worker makes text of an object.
 type render func(dst []byte, o *etcddecode.Object, r etcddb.Record) ([]byte, error)
 
@@ -134,6 +146,9 @@ func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, err
 				continue
 			case r.err != nil:
 				w.fail(r.err)
+				if w.undecoded != nil {
+					w.undecoded(r)
+				}
 				continue
 			}
 			w.object++

@@ -111,9 +111,9 @@ func BenchmarkStored(b *testing.B) {
 	}
 }
 
-// BenchmarkDatabase runs the command on a database of 20,000 Pods, about 120 MB, and reports CPU time and peak memory
+// BenchmarkCommand runs the command on a database of 20,000 Pods, about 120 MB, and reports CPU time and peak memory
 // of the process.
-func BenchmarkDatabase(b *testing.B) {
+func BenchmarkCommand(b *testing.B) {
 	dir := b.TempDir()
 	file := filepath.Join(dir, "db")
 	require.NoError(b, writeDatabase(file, 20000))
