@@ -82,8 +82,7 @@ func ParseKeyring(config []byte, plugin func(KMSPlugin) (KMS, error)) (*Keyring,
 
 // withoutValue keeps what encoding/json says about the place, and drops what it says about the value.
 func withoutValue(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("%s is not what it should be", wrong.Field)
 	}
 	return errors.New("no valid JSON; YAML is to be converted first")
@@ -116,7 +115,7 @@ func (p *encryptionProviders) providers(plugin func(KMSPlugin) (KMS, error)) ([]
 	return nil, errors.New("none of aescbc, aesgcm, secretbox, kms and identity")
 }
 
-func (k *encryptionKeys) each(of string, make func(name string, key []byte) (provider, error)) ([]provider, error) {
+func (k *encryptionKeys) each(of string, construct func(name string, key []byte) (provider, error)) ([]provider, error) {
 	var out []provider
 	var problems []error
 	if len(k.Keys) == 0 {
@@ -128,7 +127,7 @@ func (k *encryptionKeys) each(of string, make func(name string, key []byte) (pro
 			problems = append(problems, fmt.Errorf("%s key %.64q: the secret is not base64", of, key.Name))
 			continue
 		}
-		p, err := make(key.Name, secret)
+		p, err := construct(key.Name, secret)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s key %.64q: a key of %d bytes; write one of 16, 24 or 32, for secretbox 32", of, key.Name, len(secret)))
 			continue

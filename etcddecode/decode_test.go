@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -43,7 +44,7 @@ func withField(t testing.TB, value []byte, field []byte) []byte {
 
 func TestSniff(t *testing.T) {
 	for value, want := range map[string]Format{
-		"": Unrecognized, "k8s\x00": Protobuf, "k8s": Text, "{}": JSON, " \n{": JSON, "\xd9\xd9\xf7\xa0": CBOR, "12345": Text, "[]": Text, "\x00": Unrecognized,
+		"": Unrecognized, "k8s\x00": Protobuf, "k8s": Text, "{}": JSON, "{ ": JSON, "\xd9\xd9\xf7\xa0": CBOR, "12345": Text, "[]": Text, "\x00": Unrecognized,
 		base64.StdEncoding.EncodeToString([]byte("k8s\x00\x0a\x00\x12\x00")): Protobuf, "azhz": Text,
 	} {
 		format, encryption := Sniff([]byte(value))
@@ -138,11 +139,7 @@ func TestRevisionAndManagedFields(t *testing.T) {
 func TestJSONValues(t *testing.T) {
 	o := decode(t, Options{}, Value{Bytes: []byte(`{"kind":"Widget","apiVersion":"example.com/v1","metadata":{"name":"w","labels":{"a":"b"}},"spec":{"n":1,"f":1.5,"big":123456789012345678901}}` + "\n")})
 	require.Equal(t, "Widget", o.Kind)
-	labels := map[string]string{}
-	for k, v := range o.Labels() {
-		labels[k] = v
-	}
-	require.Equal(t, map[string]string{"a": "b"}, labels)
+	require.Equal(t, map[string]string{"a": "b"}, maps.Collect(o.Labels()))
 	findings, _ := o.Findings()
 	require.Equal(t, PrecisionLost, findings[0].Reason)
 	require.Equal(t, TypedWithLoss, o.Fidelity)

@@ -92,7 +92,7 @@ func (t *tree) encode(apiVersion, kind string, format Format) (value []byte, err
 		return nil, errors.New("no table for the kind: use the format json")
 	default:
 		w := protoWriter{tree: t}
-		raw, err := w.message(nil, id, 0)
+		raw, err := w.message(id, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func sameMap(a *tree, i int32, b *tree, j int32, path []step) ([]step, bool) {
 	}
 	for d := b.nodes[j].first; d != 0; d = b.nodes[d].next {
 		if key := b.nodes[d].key; !seen[key] && !b.empty(d) {
-			return append(path, step{name: key}), false
+			return append(path[:len(path):len(path)], step{name: key}), false
 		}
 	}
 	return nil, true

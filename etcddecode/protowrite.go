@@ -22,16 +22,14 @@ type protoWriter struct {
 }
 
 // errorf names the field. It does not quote its value, which may be a secret.
-func (w *protoWriter) errorf(format string, args ...any) error {
-	return fmt.Errorf("%s: %s", pathText(w.path), fmt.Sprintf(format, args...))
-}
+func (w *protoWriter) errorf(what string) error { return fmt.Errorf("%s: %s", pathText(w.path), what) }
 
-func (w *protoWriter) message(dst []byte, id tables.MessageID, at int32) (_ []byte, err error) {
+func (w *protoWriter) message(id tables.MessageID, at int32) (dst []byte, err error) {
 	fields := id.Fields()
 	for i := range fields {
 		f := &fields[i]
 		if f.Has(tables.Inline) {
-			inner, err := w.message(nil, f.Message, at)
+			inner, err := w.message(f.Message, at)
 			if err != nil {
 				return nil, err
 			}
@@ -141,9 +139,9 @@ func (w *protoWriter) value(dst []byte, number int, f *tables.Field, at int32) (
 			return nil, w.errorf("not an object")
 		}
 		if n.kind == kindNull {
-			body, err = (&protoWriter{tree: &tree{nodes: []node{{kind: kindMap}}}}).message(nil, f.Message, 0)
+			body, err = (&protoWriter{tree: &tree{nodes: []node{{kind: kindMap}}}}).message(f.Message, 0)
 		} else {
-			body, err = w.message(nil, f.Message, at)
+			body, err = w.message(f.Message, at)
 		}
 	case tables.Raw:
 		if n.kind != kindNull {

@@ -183,7 +183,7 @@ func printableAt(s string, i int) bool {
 	case c == 0xED:
 		return s[i+1] < 0xA0
 	case c == 0xEF:
-		return !(s[i+1] == 0xBB && s[i+2] == 0xBF || s[i+1] == 0xBF && s[i+2] >= 0xBE)
+		return (s[i+1] != 0xBB || s[i+2] != 0xBF) && (s[i+1] != 0xBF || s[i+2] < 0xBE)
 	default:
 		return c == 0xEE
 	}

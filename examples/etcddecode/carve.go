@@ -11,7 +11,7 @@ import (
 func carve(ctx context.Context, args []string, s streams) error {
 	var w walk
 	fs := newFlags("carve", "Prints what was compacted away or torn out of the tree and still stands on some page: YAML documents, each after a\ncomment with its key and revision, in no useful order. Many versions of an object may turn up.", s)
-	w.source.addFile(fs)
+	w.addFile(fs)
 	w.filter.add(fs)
 	w.decoding.add(fs)
 	since := fs.Int64("since-rev", 0, "only changes after this revision")

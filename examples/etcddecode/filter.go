@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"path"
 	"strings"
 
@@ -96,10 +97,7 @@ func (f *filter) accepts(o *etcddecode.Object) bool {
 	if len(f.requirements) == 0 {
 		return true
 	}
-	labels := map[string]string{}
-	for k, v := range o.Labels() {
-		labels[k] = v
-	}
+	labels := maps.Collect(o.Labels())
 	for _, r := range f.requirements {
 		value, there := labels[r.key]
 		if there && (!r.hasValue || value == r.value) != r.equal || !there && r.equal {

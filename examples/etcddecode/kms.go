@@ -39,21 +39,21 @@ type pluginV1 struct {
 func (p pluginV1) Decrypt(ctx context.Context, sealed etcddecode.Sealed) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, kmsTimeout)
 	defer cancel()
-	got, err := p.client.Decrypt(ctx, &kmsv1.DecryptRequest{Version: "v1beta1", Cipher: sealed.Ciphertext})
+	got, err := p.client.Decrypt(ctx, &kmsv1.DecryptRequest{Version: "v1beta1", Cipher: sealed.Ciphertext}) //nolint:staticcheck // old clusters have it
 	if err != nil {
 		return nil, err
 	}
-	return got.Plain, nil
+	return got.Plain, nil //nolint:staticcheck // old clusters have it
 }
 
 func (p pluginV1) Encrypt(ctx context.Context, plaintext []byte) (etcddecode.Sealed, error) {
 	ctx, cancel := context.WithTimeout(ctx, kmsTimeout)
 	defer cancel()
-	got, err := p.client.Encrypt(ctx, &kmsv1.EncryptRequest{Version: "v1beta1", Plain: plaintext})
+	got, err := p.client.Encrypt(ctx, &kmsv1.EncryptRequest{Version: "v1beta1", Plain: plaintext}) //nolint:staticcheck // old clusters have it
 	if err != nil {
 		return etcddecode.Sealed{}, err
 	}
-	return etcddecode.Sealed{Ciphertext: got.Cipher}, nil
+	return etcddecode.Sealed{Ciphertext: got.Cipher}, nil //nolint:staticcheck // old clusters have it
 }
 
 type pluginV2 struct {

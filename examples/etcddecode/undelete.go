@@ -12,7 +12,7 @@ import (
 func undelete(ctx context.Context, args []string, s streams) error {
 	var w walk
 	fs := newFlags("undelete", "Prints manifests, ready for kubectl apply, of what was deleted and did not come back. Objects that are redacted are\nleft out: Secrets need --show-secrets.", s)
-	w.source.addFile(fs)
+	w.addFile(fs)
 	w.filter.add(fs)
 	w.decoding.add(fs)
 	since := fs.Int64("since-rev", 0, "only what was deleted after this revision")

@@ -11,7 +11,7 @@ import (
 func verify(ctx context.Context, args []string, s streams) error {
 	var w walk
 	fs := newFlags("verify", "Checks the checksum of a snapshot, every page and revision, and that every live value decodes. Prints etcd's hash of\nthe newest revision, to compare with etcdctl endpoint hashkv.", s)
-	w.source.addFile(fs)
+	w.addFile(fs)
 	w.decoding.add(fs)
 	if _, err := parse(fs, args, 0); err != nil {
 		return err

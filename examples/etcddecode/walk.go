@@ -89,8 +89,7 @@ type rendered struct {
 
 // encryption is what an undecoded value is encrypted with, as far as the value says.
 func (r rendered) encryption() string {
-	var failed *etcddecode.DecodeError
-	if errors.As(r.err, &failed) {
+	if failed, ok := errors.AsType[*etcddecode.DecodeError](r.err); ok {
 		return failed.Encryption.String()
 	}
 	return ""

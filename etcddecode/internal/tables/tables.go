@@ -18,6 +18,7 @@ type MessageID uint16
 // Kind is what a field holds. List and map fields have the kind of their elements; keys of maps are strings.
 type Kind uint8
 
+// The kinds.
 const (
 	String          Kind = iota
 	Bool                 // varint
@@ -42,6 +43,7 @@ const (
 // Flags describe a field beyond its kind.
 type Flags uint8
 
+// The flags.
 const (
 	List      Flags = 1 << iota
 	Map             // message of 1 key, 2 value
