@@ -44,7 +44,7 @@ func withField(t testing.TB, value []byte, field []byte) []byte {
 
 func TestSniff(t *testing.T) {
 	for value, want := range map[string]Format{
-		"": Unrecognized, "k8s\x00": Protobuf, "k8s": Text, "{}": JSON, "{ ": JSON, "\xd9\xd9\xf7\xa0": CBOR, "12345": Text, "[]": Text, "\x00": Unrecognized,
+		"": Unrecognized, "k8s\x00": Protobuf, "k8s": Text, "{}": JSON, "\xd9\xd9\xf7\xa0": CBOR, "12345": Text, "[]": Text, "\x00": Unrecognized,
 		base64.StdEncoding.EncodeToString([]byte("k8s\x00\x0a\x00\x12\x00")): Protobuf, "azhz": Text,
 	} {
 		format, encryption := Sniff([]byte(value))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/kubewright/kubewright/etcddecode/internal/tables"
@@ -136,7 +137,7 @@ func sameMap(a *tree, i int32, b *tree, j int32, path []step) ([]step, bool) {
 	seen := map[string]bool{}
 	for c := a.nodes[i].first; c != 0; c = a.nodes[c].next {
 		key := a.nodes[c].key
-		here := append(path[:len(path):len(path)], step{name: key})
+		here := append(slices.Clip(path), step{name: key})
 		if seen[key] {
 			return here, false
 		}
@@ -154,7 +155,7 @@ func sameMap(a *tree, i int32, b *tree, j int32, path []step) ([]step, bool) {
 	}
 	for d := b.nodes[j].first; d != 0; d = b.nodes[d].next {
 		if key := b.nodes[d].key; !seen[key] && !b.empty(d) {
-			return append(path[:len(path):len(path)], step{name: key}), false
+			return append(slices.Clip(path), step{name: key}), false
 		}
 	}
 	return nil, true

@@ -49,14 +49,17 @@ func turn(b []byte) []byte {
 	return out
 }
 
+//nolint:staticcheck // version 1 is what old clusters have
 func (plugin) Version(context.Context, *kmsv1.VersionRequest) (*kmsv1.VersionResponse, error) {
 	return &kmsv1.VersionResponse{Version: "v1beta1", RuntimeName: "turn", RuntimeVersion: "1"}, nil
 }
 
+//nolint:staticcheck // version 1 is what old clusters have
 func (plugin) Encrypt(_ context.Context, r *kmsv1.EncryptRequest) (*kmsv1.EncryptResponse, error) {
 	return &kmsv1.EncryptResponse{Cipher: turn(r.Plain)}, nil
 }
 
+//nolint:staticcheck // version 1 is what old clusters have
 func (plugin) Decrypt(_ context.Context, r *kmsv1.DecryptRequest) (*kmsv1.DecryptResponse, error) {
 	return &kmsv1.DecryptResponse{Plain: turn(r.Cipher)}, nil
 }

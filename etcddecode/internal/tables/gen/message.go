@@ -105,7 +105,7 @@ func (r *reader) readField(pkg *source, d *declared, f *ast.Field) ([]field, err
 	}
 	name, options, _ := strings.Cut(tag.Get("json"), ",")
 	out.json = name
-	for _, o := range strings.Split(options, ",") {
+	for o := range strings.SplitSeq(options, ",") {
 		switch o {
 		case "omitempty":
 			out.flags = append(out.flags, "OmitEmpty")

@@ -44,8 +44,7 @@ func download(version string, modules ...string) (*release, error) {
 	}
 	out, err := exec.Command("go", args...).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return nil, fmt.Errorf("download %s: %w\n%s%s", version, err, exit.Stderr, out)
 		}
 		return nil, err
