@@ -137,7 +137,7 @@ func sameMap(a *tree, i int32, b *tree, j int32, path []step) ([]step, bool) {
 	seen := map[string]bool{}
 	for c := a.nodes[i].first; c != 0; c = a.nodes[c].next {
 		key := a.nodes[c].key
-		here := append(slices.Clip(path), step{name: key})
+		here := slices.Concat(path, []step{{name: key}})
 		if seen[key] {
 			return here, false
 		}
@@ -155,7 +155,7 @@ func sameMap(a *tree, i int32, b *tree, j int32, path []step) ([]step, bool) {
 	}
 	for d := b.nodes[j].first; d != 0; d = b.nodes[d].next {
 		if key := b.nodes[d].key; !seen[key] && !b.empty(d) {
-			return append(slices.Clip(path), step{name: key}), false
+			return slices.Concat(path, []step{{name: key}}), false
 		}
 	}
 	return nil, true
