@@ -101,7 +101,7 @@ func (e *etcd) kill() {
 	}
 	_ = e.client.Close()
 	_ = e.cmd.Process.Kill()
-	<-e.done
+	_ = <-e.done // killed
 	e.cmd = nil
 }
 
