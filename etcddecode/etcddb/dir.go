@@ -260,7 +260,7 @@ func (db *DB) base() (s state, leases map[int64]*Lease, alarms map[alarm]bool, e
 		}
 		for pair, err := range db.Bucket(context.Background(), "alarm") {
 			if c, ok := parseControl(10, pair.Key); ok && err == nil {
-				alarms[alarm{0, uint64(c.alarm.action), c.alarm.member}] = true // the fields of a member: ID, alarm
+				alarms[alarm{0, c.alarm.action, c.alarm.member}] = true // the fields of a member: ID, alarm
 			}
 		}
 		if db.file.Newest() == tx {

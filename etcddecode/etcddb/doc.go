@@ -29,7 +29,7 @@
 //
 // # Laws
 //
-//   - The reader never panics, hangs or allocates without bound, whatever the bytes are. Every page is read at most once
+//   - The reader never panics, hangs or allocates without bound, whatever the bytes are. Every page is visited at most once
 //     in a walk, so cycles and overlaps end; one page with its overflow is at most 64 MiB.
 //   - On an undamaged file the records are those that bbolt's cursor finds, in the same order.
 //   - What stands in a record was checked against its place: a value's mod_revision is its key's, a page's number is its

@@ -29,8 +29,10 @@ func Example() {
 	}
 	fmt.Println(keys, "keys")
 	deleted := 0
-	for range db.Deleted(ctx, etcddb.Query{}) {
-		deleted++
+	for _, err := range db.Deleted(ctx, etcddb.Query{}) {
+		if err == nil {
+			deleted++
+		}
 	}
 	fmt.Println(deleted, "deletions can be taken back")
 	// Output:
@@ -48,11 +50,13 @@ func ExampleDB_Verify() {
 	defer func() { _ = db.Close() }()
 	report, err := db.Verify(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	info, err := db.Info()
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	hash, err := db.HashKV(context.Background(), info.Revision)
 	fmt.Println("checksum", report.Checksum, "problems", len(report.Problems), "revision", info.Revision)
@@ -71,12 +75,14 @@ func ExampleSpool() {
 	defer func() { _ = file.Close() }()
 	spooled, err := etcddb.Spool(context.Background(), file, etcddb.SpoolOptions{MaxSize: 1 << 30})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer func() { _ = spooled.Close() }()
 	db, err := etcddb.Open(spooled, spooled.Size(), etcddb.Options{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	record, err := db.Get(context.Background(), "/registry/pods/ns/000", 0)
 	fmt.Println(record.Rev, err)

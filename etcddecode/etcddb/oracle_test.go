@@ -46,7 +46,11 @@ func rewrite(t *testing.T, content []byte, noSync bool, change func(*bbolt.Tx) e
 // Law: entries are those of bbolt's cursor, in its order, and of a sound database nothing is reported, with and without a
 // freelist in the file.
 func TestEntriesAreBboltsEntries(t *testing.T) {
-	for seed := range uint64(6) {
+	seeds := uint64(6)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		content, g := generate(t, 100+seed, 80, 500)
 		content = rewrite(t, content, seed%2 == 0, func(tx *bbolt.Tx) error { // as a compaction
 			b := tx.Bucket([]byte("key"))

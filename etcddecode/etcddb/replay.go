@@ -112,7 +112,7 @@ func puts(o *op) bool {
 func (p *replay) plan(o *op, steps *[]*op) bool {
 	switch o.kind {
 	case opPut:
-		if (o.ignoreValue || o.ignoreLease) && p.get(string(o.key)) == nil {
+		if len(o.key) == 0 || (o.ignoreValue || o.ignoreLease) && p.get(string(o.key)) == nil {
 			return false
 		}
 		*steps = append(*steps, o)

@@ -46,7 +46,7 @@ type etcd struct {
 	args    []string
 	dir     string
 	cmd     *exec.Cmd
-	done    chan error
+	done    chan struct{}
 	client  *clientv3.Client
 }
 
@@ -82,8 +82,11 @@ func (e *etcd) start() {
 	defer func() { _ = log.Close() }()
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	require.NoError(e.t, e.cmd.Start())
-	e.done = make(chan error, 1)
-	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(e.cmd, e.done)
+	e.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		_ = cmd.Wait() // it is killed
+		close(done)
+	}(e.cmd, e.done)
 	e.client, err = clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + filepath.Join(e.dir, "client:1")}, Logger: zap.NewNop()})
 	require.NoError(e.t, err)
 	cluster.Eventually(e.t, 30*time.Second, func() error {

@@ -71,8 +71,7 @@ func (f *File) Size() int64 { return f.size }
 
 // current reads the meta pages again. It is the zero Meta if none is valid.
 func (f *File) current() Meta {
-	m, _ := f.look(nil)
-	return m
+	return f.look(&glance{})
 }
 
 // glance is the bytes of the two meta pages as they were read last, and what they meant.
@@ -83,10 +82,7 @@ type glance struct {
 }
 
 // look is current for those who look often: it understands the bytes only if they have changed.
-func (f *File) look(g *glance) (Meta, *glance) {
-	if g == nil {
-		g = &glance{}
-	}
+func (f *File) look(g *glance) Meta {
 	same := g.meta != Meta{}
 	for number := range g.raw {
 		n, _ := f.r.ReadAt(g.now[:], int64(number)*f.meta.PageSize) // what can't be read is not valid
@@ -96,7 +92,7 @@ func (f *File) look(g *glance) (Meta, *glance) {
 		}
 	}
 	if same {
-		return g.meta, g
+		return g.meta
 	}
 	g.meta = Meta{}
 	for number := range g.raw {
@@ -105,14 +101,14 @@ func (f *File) look(g *glance) (Meta, *glance) {
 			g.meta = m
 		}
 	}
-	return g.meta, g
+	return g.meta
 }
 
 // Unchanged reports whether no transaction has been committed after m: what was read of m's trees before was right.
 func (f *File) Unchanged(m Meta) bool { return f.unchanged(m, &glance{}) }
 
 func (f *File) unchanged(m Meta, g *glance) bool {
-	now, _ := f.look(g)
+	now := f.look(g)
 	if f.pinned {
 		return now == f.metas[0]
 	}
@@ -122,7 +118,7 @@ func (f *File) unchanged(m Meta, g *glance) bool {
 // Current reports whether the pages of a transaction that a walk has read can't have been overwritten.
 // The Glance is that of the caller, who looks often.
 func (f *File) Current(txID uint64, g *Glance) bool {
-	now, _ := f.look((*glance)(g))
+	now := f.look((*glance)(g))
 	if f.pinned {
 		return now == f.metas[0]
 	}

@@ -131,15 +131,15 @@ func (w *walk) fail(err error) bool {
 }
 
 // corrupt yields damage on a page.
-func (w *walk) corrupt(id uint64, err error, format string, args ...any) bool {
-	return w.fail(&CorruptError{Page: id, Offset: int64(id) * w.meta.PageSize, Reason: fmt.Sprintf(format, args...), Err: err})
+func (w *walk) corrupt(id uint64, format string, args ...any) bool {
+	return w.fail(&CorruptError{Page: id, Offset: int64(id) * w.meta.PageSize, Reason: fmt.Sprintf(format, args...)})
 }
 
 // tree walks the tree below a page, whose keys must be in [lo, hi). It reports whether to go on; the only error is
 // errStale.
 func (w *walk) tree(id uint64, depth int, lo, hi []byte) (bool, error) {
 	if depth >= maxDepth {
-		return w.corrupt(id, nil, "deeper than %d levels", maxDepth), nil
+		return w.corrupt(id, "deeper than %d levels", maxDepth), nil
 	}
 	p, err := w.load(id)
 	var damage *CorruptError
@@ -153,7 +153,7 @@ func (w *walk) tree(id uint64, depth int, lo, hi []byte) (bool, error) {
 	case p.flags() == flagBranch:
 		return w.branch(p, id, depth, lo, hi)
 	}
-	return w.corrupt(id, nil, "flags %#x: neither branch nor leaf", p.flags()), nil
+	return w.corrupt(id, "flags %#x: neither branch nor leaf", p.flags()), nil
 }
 
 // load reads a page that a tree refers to.
@@ -219,7 +219,7 @@ func (w *walk) branch(p page, id uint64, depth int, lo, hi []byte) (bool, error)
 	p.buf = l.buf
 	l.valid = p.valid(l.valid, page.branchSpan)
 	if n := len(l.valid); n < p.count() || n == 0 {
-		if !w.corrupt(id, nil, "a branch page with %d elements, of which %d are inside", p.count(), n) {
+		if !w.corrupt(id, "a branch page with %d elements, of which %d are inside", p.count(), n) {
 			return false, nil
 		}
 	}
@@ -239,11 +239,11 @@ func (w *walk) branch(p page, id uint64, depth int, lo, hi []byte) (bool, error)
 func (w *walk) child(p page, id uint64, valid []bool, i, depth int, lo, hi []byte) (bool, error) {
 	low, high := lo, hi
 	if !valid[i] {
-		return w.corrupt(id, nil, "element %d is outside of the page", i), nil
+		return w.corrupt(id, "element %d is outside of the page", i), nil
 	}
 	key, child := p.branch(i)
 	if !within(key, lo, hi) {
-		if !w.corrupt(id, nil, "the key of element %d is out of order", i) {
+		if !w.corrupt(id, "the key of element %d is out of order", i) {
 			return false, nil
 		}
 	} else if i > 0 {
@@ -269,7 +269,7 @@ func within(key, lo, hi []byte) bool {
 func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) {
 	w.valid = p.valid(w.valid, page.leafSpan)
 	n := len(w.valid)
-	if n < p.count() && !w.corrupt(id, nil, "a leaf page with %d elements, of which %d are inside", p.count(), n) {
+	if n < p.count() && !w.corrupt(id, "a leaf page with %d elements, of which %d are inside", p.count(), n) {
 		return false, nil
 	}
 	w.progress = true
@@ -279,14 +279,14 @@ func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) 
 			i = n - 1 - i
 		}
 		if !w.valid[i] {
-			if !w.corrupt(id, nil, "element %d is outside of the page", i) {
+			if !w.corrupt(id, "element %d is outside of the page", i) {
 				return false, nil
 			}
 			continue
 		}
 		flags, key, value, at := p.leaf(i)
 		if !within(key, lo, hi) || previous != nil && (bytes.Compare(previous, key) < 0) == w.r.Reverse {
-			if !w.corrupt(id, nil, "the key of element %d is out of order", i) {
+			if !w.corrupt(id, "the key of element %d is out of order", i) {
 				return false, nil
 			}
 			continue

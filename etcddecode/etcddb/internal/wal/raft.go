@@ -2,7 +2,7 @@ package wal
 
 import "github.com/kubewright/kubewright/etcddecode/etcddb/internal/wire"
 
-// The types of raft entries; all but the first change the membership.
+// EntryNormal is the type of an entry that holds a request; all others change the membership.
 const EntryNormal = 0
 
 // Entry is a raftpb.Entry. Data aliases what it was parsed from.

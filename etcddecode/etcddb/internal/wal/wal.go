@@ -144,7 +144,7 @@ func (d *decoder) next() (r Record, more bool, err error) {
 	n, err := io.ReadFull(d.r, frame[:])
 	length := binary.LittleEndian.Uint64(frame[:])
 	switch {
-	case n == 0 && err == io.EOF || err == nil && length == 0: //nolint:errorlint // ReadFull returns io.EOF itself
+	case n == 0 && err == io.EOF || err == nil && length == 0:
 		return Record{}, false, nil
 	case err != nil:
 		return Record{}, false, d.damage(true, nil, "the log ends within the length of a record")
