@@ -37,6 +37,19 @@ func TestImporterCompiles(t *testing.T) {
 		module + "/sidecar":                    kubernetes,
 		module + "/staticip":                   nil,
 		module:                                 nil,
+		"github.com/kubewright/kubewright":                                 nil,
+		"github.com/kubewright/kubewright/admission":                       admission,
+		"github.com/kubewright/kubewright/admission/admissiontest":         testing,
+		"github.com/kubewright/kubewright/admission/internal/rawjson":      nil,
+		"github.com/kubewright/kubewright/admission/patch":                 admission,
+		"github.com/kubewright/kubewright/admission/policy":                admission,
+		"github.com/kubewright/kubewright/etcddecode":                      {"golang.org/x/crypto", "golang.org/x/sys"},
+		"github.com/kubewright/kubewright/etcddecode/internal/tables":      nil,
+		"github.com/kubewright/kubewright/etcddecode/etcddb":               nil,
+		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/bolt": nil,
+		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wal":  nil,
+		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wire": nil,
+		"github.com/kubewright/kubewright/staticip":                        nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")
 	require.NotEmpty(t, packages)

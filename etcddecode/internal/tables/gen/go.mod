@@ -1,0 +1,3 @@
+module github.com/kubewright/kubewright/etcddecode/internal/tables/gen
+
+go 1.26.0

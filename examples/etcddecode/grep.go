@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/kubewright/kubewright/etcddecode"
+	"github.com/kubewright/kubewright/etcddecode/etcddb"
+)
+
+func grep(ctx context.Context, args []string, s streams) error {
+	var w walk
+	fs := newFlags("grep -e REGEXP", "Prints key, line number and line where the YAML of an object matches (RE2 syntax). What is redacted does not.", s)
+	w.add(fs)
+	pattern := fs.String("e", "", "regular expression")
+	keys := fs.Bool("keys", false, "only print the keys of objects that match")
+	if _, err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	if *pattern == "" {
+		return errors.New("no -e REGEXP")
+	}
+	re, err := regexp.Compile(*pattern)
+	if err != nil {
+		return err
+	}
+	if err := w.open(s); err != nil {
+		return err
+	}
+	matching := func(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
+		text, err := o.AppendYAML(nil)
+		if err != nil || !re.Match(text) {
+			return dst, err
+		}
+		if *keys {
+			return append(append(dst, o.Key...), '\n'), nil
+		}
+		n := 0
+		for line := range bytes.Lines(text) {
+			n++
+			if re.Match(bytes.TrimSuffix(line, []byte("\n"))) {
+				dst = append(fmt.Appendf(dst, "%s:%d:", o.Key, n), line...)
+			}
+		}
+		return dst, nil
+	}
+	found := 0
+	for r := range w.live(ctx, false, matching) {
+		if len(r.text) == 0 {
+			continue
+		}
+		found++
+		if _, err := w.out.Write(r.text); err != nil {
+			return w.close(err)
+		}
+	}
+	if found == 0 && w.failed == 0 {
+		return w.close(errors.New("nothing matches"))
+	}
+	return w.close(ctx.Err())
+}

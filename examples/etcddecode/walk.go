@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"iter"
+
+	"github.com/kubewright/kubewright/etcddecode"
+	"github.com/kubewright/kubewright/etcddecode/etcddb"
+)
+
+// walk is what the commands that look at many objects have in common.
+type walk struct {
+	source
+	filter
+	decoding
+
+	store   store
+	decoder *etcddecode.Decoder
+	streams streams
+	out     *bufio.Writer
+	bar     *progress
+	failed  errPartial
+	object  int // objects that the filter accepted
+
+	undecoded func(rendered) // if it is set, it hears of values that could not be decoded
+}
+
+func (w *walk) add(fs *flag.FlagSet) {
+	w.source.add(fs)
+	w.filter.add(fs)
+	w.decoding.add(fs)
+}
+
+// open makes ready what the flags describe. The caller closes.
+func (w *walk) open(s streams) (err error) {
+	if err := w.check(); err != nil {
+		return err
+	}
+	if w.decoder, err = w.decoding.decoder(); err != nil {
+		return err
+	}
+	if w.store == nil {
+		if w.store, err = w.source.open(); err != nil {
+			return err
+		}
+	}
+	w.streams, w.out = s, bufio.NewWriterSize(s.out, 1<<16)
+	w.bar = newProgress(s, w.store)
+	return nil
+}
+
+// close ends the walk and returns its error: the one given, or how many records failed.
+func (w *walk) close(err error) error {
+	w.bar.finish()
+	if flushed := w.out.Flush(); err == nil {
+		err = flushed
+	}
+	if closed := w.store.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = w.failed.orNil()
+	}
+	return err
+}
+
+// fail reports a record that could not be read or decoded.
+func (w *walk) fail(err error) {
+	w.failed++
+	if w.failed <= 20 {
+		w.streams.say("%v", err)
+	} else if w.failed == 21 {
+		w.streams.say("more of these are only counted")
+	}
+}
+
+// rendered is one object, made ready on another core.
+type rendered struct {
+	object *etcddecode.Object
+	key    string // printable
+	record etcddb.Record
+	text   []byte
+	err    error
+	skip   bool
+}
+
+// encryption is what an undecoded value is encrypted with, as far as the value says.
+func (r rendered) encryption() string {
+	if failed, ok := errors.AsType[*etcddecode.DecodeError](r.err); ok {
+		return failed.Encryption.String()
+	}
+	return ""
+}
+
+// render is how a worker makes text of an object.
+type render func(dst []byte, o *etcddecode.Object, r etcddb.Record) ([]byte, error)
+
+func renderYAML(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
+	return o.AppendYAML(dst)
+}
+
+func renderJSON(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
+	return append(o.AppendJSON(dst), '\n'), nil
+}
+
+// objects decodes and renders records on all cores, and yields those that the filter accepts.
+//
+// The object is there only if keep is set; it costs memory.
+func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, error], keep bool, as render) iter.Seq[rendered] {
+	newWork := func() func(etcddb.Record) rendered {
+		size := 0
+		spare := &etcddecode.Object{} // used again while nobody needs what was in it
+		return func(r etcddb.Record) rendered {
+			o := spare
+			if keep {
+				o = &etcddecode.Object{}
+			}
+			err := w.decoder.DecodeInto(ctx, o, etcddecode.Value{Key: string(r.Key), Bytes: r.Value, ModRevision: r.Mod})
+			if err != nil {
+				return rendered{record: r, err: err}
+			}
+			if !w.accepts(o) {
+				return rendered{record: r, skip: true}
+			}
+			text, err := as(make([]byte, 0, size), o, r)
+			size = max(size, len(text)+len(text)/8)
+			if size > 1<<16 {
+				size = 1 << 12
+			}
+			out := rendered{key: o.Key, record: r, text: text, err: err}
+			if keep {
+				out.object = o
+			}
+			return out
+		}
+	}
+	return func(yield func(rendered) bool) {
+		for r := range ordered(ctx, records, newWork, w.fail) {
+			w.bar.add(len(r.record.Value))
+			switch {
+			case r.skip:
+				continue
+			case r.err != nil:
+				w.fail(r.err)
+				if w.undecoded != nil {
+					w.undecoded(r)
+				}
+				continue
+			}
+			w.object++
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// live is objects of the newest revision, or the one asked for.
+func (w *walk) live(ctx context.Context, keep bool, as render) iter.Seq[rendered] {
+	return w.objects(ctx, w.store.Live(ctx, w.query(w.revision)), keep, as)
+}
