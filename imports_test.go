@@ -26,6 +26,8 @@ func TestImporterCompiles(t *testing.T) {
 		"github.com/kubewright/kubewright/admission/internal/rawjson": nil,
 		"github.com/kubewright/kubewright/admission/patch":            admission,
 		"github.com/kubewright/kubewright/admission/policy":           admission,
+		"github.com/kubewright/kubewright/eventsink":                  kubernetes,
+		"github.com/kubewright/kubewright/eventsink/elastic":          kubernetes,
 		"github.com/kubewright/kubewright/staticip":                   nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")
