@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 )
 
-// ErrFull: the flow holds as much as it may. The record was not taken and nothing was counted: close the watch, settle
+// ErrFull means the flow holds as much as it may. The record was not taken and nothing was counted: close the watch, settle
 // what is in flight, and read the record again. etcd keeps it meanwhile.
 var ErrFull = errors.New("eventsink: the buffer is full")
 

@@ -6,17 +6,17 @@ import "maps"
 type Outcome uint8
 
 const (
-	// Delivered: the sink acknowledged it.
+	// Delivered means the sink acknowledged it.
 	Delivered Outcome = iota
-	// Duplicate: the sink has it, or something newer, already.
+	// Duplicate means the sink has it, or something newer, already.
 	Duplicate
-	// Redirected: the sink took it into its failure store, where no query of the index finds it.
+	// Redirected means the sink took it into its failure store, where no query of the index finds it.
 	Redirected
-	// DeadLettered: the sink will never take it; it is in the file of dead letters.
+	// DeadLettered means the sink will never take it; it is in the file of dead letters.
 	DeadLettered
-	// Dropped: gone, for a cause that is counted.
+	// Dropped means gone, for a cause that is counted.
 	Dropped
-	// Spooled: on disk until the sink is back. It is in flight, but the checkpoint may pass it.
+	// Spooled means on disk until the sink is back. It is in flight, but the checkpoint may pass it.
 	Spooled
 )
 

@@ -68,9 +68,9 @@ func word(words []string, i int) string {
 }
 
 var (
-	// ErrNoUID: the record has no usable identity, so no document of it could be written twice safely.
+	// ErrNoUID means the record has no usable identity, so no document of it could be written twice safely.
 	ErrNoUID = errors.New("no usable metadata.uid")
-	// ErrClockSkew: the emitter's clock is ahead of the reader's.
+	// ErrClockSkew means the emitter's clock is ahead of the reader's.
 	ErrClockSkew = errors.New("time in the future")
 )
 

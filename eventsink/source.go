@@ -14,13 +14,13 @@ type Verb uint8
 const (
 	// Watch from ResourceVersion.
 	Watch Verb = iota
-	// WatchList: a watch with sendInitialEvents=true and resourceVersionMatch=NotOlderThan, whose initial events end with
+	// WatchList means a watch with sendInitialEvents=true and resourceVersionMatch=NotOlderThan, whose initial events end with
 	// a bookmark annotated k8s.io/initial-events-end. It is a list that costs the API server no memory, and goes on as
 	// the watch.
 	WatchList
 	// List one page: Limit, Continue.
 	List
-	// Probe: list with limit 1, for the resourceVersion alone.
+	// Probe means list with limit 1, for the resourceVersion alone.
 	Probe
 )
 
@@ -42,25 +42,25 @@ type Request struct {
 type Cause uint8
 
 const (
-	// Timeout: the server ended the watch in peace, as it does every 30 to 60 minutes.
+	// Timeout means the server ended the watch in peace, as it does every 30 to 60 minutes.
 	Timeout Cause = iota
-	// Expired: the resourceVersion or the continue token is compacted. The list that follows finds what is left.
+	// Expired means the resourceVersion or the continue token is compacted. The list that follows finds what is left.
 	Expired
-	// SilentClose: the watch ended at once and without a frame, twice. Front ends of some clouds answer a compacted
+	// SilentClose means the watch ended at once and without a frame, twice. Front ends of some clouds answer a compacted
 	// resourceVersion so (kubernetes/kubernetes#137089).
 	SilentClose
-	// Unsupported: the server takes no WatchList. Pages from now on.
+	// Unsupported means the server takes no WatchList. Pages from now on.
 	Unsupported
-	// Throttled: the server asks to come later.
+	// Throttled means the server asks to come later.
 	Throttled
-	// Denied: the reader may not list or watch Events. Nothing but a person helps; it is tried again all the same.
+	// Denied means the reader may not list or watch Events. Nothing but a person helps; it is tried again all the same.
 	Denied
-	// Failed: anything else, a lost connection first of all.
+	// Failed means anything else, a lost connection first of all.
 	Failed
-	// Rewound: the cluster's resourceVersion is behind that of the checkpoint: etcd was restored, or it is another
+	// Rewound means the cluster's resourceVersion is behind that of the checkpoint: etcd was restored, or it is another
 	// cluster. A watch would be silent until it is reached again.
 	Rewound
-	// Backpressure: the reader closed it because its buffer is full.
+	// Backpressure means the reader closed it because its buffer is full.
 	Backpressure
 )
 

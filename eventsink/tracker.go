@@ -9,15 +9,15 @@ import (
 type Verdict uint8
 
 const (
-	// New: the first record of an Event; its occurrences are the delta.
+	// New means the first record of an Event; its occurrences are the delta.
 	New Verdict = iota
-	// Repeat: it happened again, as often as the delta says.
+	// Repeat means it happened again, as often as the delta says.
 	Repeat
-	// Refresh: written again, with no new occurrence. A document of it is already on its way.
+	// Refresh means written again, with no new occurrence. A document of it is already on its way.
 	Refresh
-	// Stale: older than what was seen before.
+	// Stale means older than what was seen before.
 	Stale
-	// Seeded: it was there before counting began. Remembered, not counted.
+	// Seeded means it was there before counting began. Remembered, not counted.
 	Seeded
 )
 
