@@ -28,6 +28,8 @@ func TestImporterCompiles(t *testing.T) {
 		"github.com/kubewright/kubewright/admission/policy":           admission,
 		"github.com/kubewright/kubewright/eventsink":                  kubernetes,
 		"github.com/kubewright/kubewright/eventsink/elastic":          kubernetes,
+		"github.com/kubewright/kubewright/eventsink/readiness":        kubernetes,
+		"github.com/kubewright/kubewright/eventsink/spool":            nil,
 		"github.com/kubewright/kubewright/staticip":                   nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")

@@ -81,8 +81,11 @@ func NewAggregator(l Limits) (*Aggregator, error) {
 		fallback int
 		name     string
 	}{
-		{&l.Series, 5000, "Series"}, {&l.Reasons, 500, "Reasons"}, {&l.Kinds, 100, "Kinds"},
-		{&l.Namespaces, 1000, "Namespaces"}, {&l.Components, 200, "Components"},
+		{&l.Series, 5000, "Series"},
+		{&l.Reasons, 500, "Reasons"},
+		{&l.Kinds, 100, "Kinds"},
+		{&l.Namespaces, 1000, "Namespaces"},
+		{&l.Components, 200, "Components"},
 	} {
 		if *f.value < 0 {
 			return nil, fmt.Errorf("eventsink: Limits.%s is %d; write 1 or more, or 0 for %d", f.name, *f.value, f.fallback)

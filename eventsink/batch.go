@@ -1,6 +1,9 @@
 package eventsink
 
-import "bytes"
+import (
+	"bytes"
+	"time"
+)
 
 // Token names a document that was admitted and is not settled yet. Tokens grow in the order of admission.
 type Token uint64
@@ -17,6 +20,7 @@ type doc struct {
 	source, end int
 	token       Token
 	uid         string
+	at          time.Time
 }
 
 // Len is the number of documents.
@@ -44,6 +48,9 @@ func (b *Batch) Source(i int) []byte {
 // documents that come from a spool.
 func (b *Batch) UID(i int) string { return b.docs[i].uid }
 
+// Time is the record's Last, to measure how late the i-th document is. It is zero for documents that come from a spool.
+func (b *Batch) Time(i int) time.Time { return b.docs[i].at }
+
 // Token is what [Flow.Settle] wants to know of the i-th document.
 func (b *Batch) Token(i int) Token { return b.docs[i].token }
 
@@ -55,7 +62,9 @@ func (b *Batch) Keep(indices []int) *Batch {
 	}
 	kept := &Batch{buf: make([]byte, 0, size), docs: make([]doc, 0, len(indices))}
 	for _, i := range indices {
-		kept.take(b.Doc(i), b.docs[i].source-b.start(i), b.docs[i].token, b.docs[i].uid)
+		d := b.docs[i]
+		d.source -= b.start(i)
+		kept.take(b.Doc(i), d)
 	}
 	return kept
 }
@@ -77,11 +86,12 @@ func (b *Batch) start(i int) int {
 	return b.docs[i-1].end
 }
 
-// take appends a document whose source begins at offset source of text.
-func (b *Batch) take(text []byte, source int, token Token, uid string) {
-	at := len(b.buf)
+// take appends a document whose source begins at d.source of text.
+func (b *Batch) take(text []byte, d doc) {
+	d.source += len(b.buf)
 	b.buf = append(b.buf, text...)
-	b.docs = append(b.docs, doc{source: at + source, end: len(b.buf), token: token, uid: uid})
+	d.end = len(b.buf)
+	b.docs = append(b.docs, d)
 }
 
 // sourceOffset is where the source begins in an action line and a source, or -1.

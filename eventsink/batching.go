@@ -19,14 +19,16 @@ func (f *Flow) add(now time.Time, r *Record, rv string) {
 	token := f.mark.begin(now, rv, size)
 	f.bytes += size
 	f.ledger.InFlight++
+	d := doc{source: source, end: len(b.buf), token: token, uid: r.UID, at: r.Last}
 	if len(b.buf) > f.o.BatchBytes && start > 0 {
 		text := b.buf[start:]
 		b.buf = b.buf[:start]
 		f.seal()
-		f.open.take(text, source-start, token, r.UID)
+		d.source -= start
+		f.open.take(text, d)
 		f.opened = now
 	} else {
-		b.docs = append(b.docs, doc{source: source, end: len(b.buf), token: token, uid: r.UID})
+		b.docs = append(b.docs, d)
 	}
 	if len(f.open.buf) >= f.o.BatchBytes || len(f.open.docs) >= f.o.BatchDocs {
 		f.seal()
@@ -38,7 +40,8 @@ func (f *Flow) seal() {
 		return
 	}
 	f.sealed = append(f.sealed, f.open)
-	f.open = &Batch{}
+	// The next one is likely as large, and growing to it would copy it twice.
+	f.open = &Batch{buf: make([]byte, 0, len(f.open.buf)+len(f.open.buf)/16), docs: make([]doc, 0, len(f.open.docs))}
 }
 
 // Next returns the batch to send now, nil if there is none. The open batch goes out when it is BatchAge old, or at once
@@ -86,7 +89,7 @@ func (f *Flow) Unspool(docs [][]byte) (*Batch, error) {
 		if source < 0 {
 			return nil, fmt.Errorf("eventsink: document %d from the spool, %q: want an action line and a source line", i, short(string(text)))
 		}
-		b.take(text, source, spoolToken|(f.unspooled+Token(i)), "")
+		b.take(text, doc{source: source, token: spoolToken | (f.unspooled + Token(i))})
 	}
 	for i, d := range b.docs {
 		f.spool[d.token] = len(docs[i])

@@ -245,6 +245,15 @@ func (f *Flow) Aggregator() *Aggregator { return f.o.Aggregator }
 // Buffered is how many bytes are in flight.
 func (f *Flow) Buffered() int { return f.bytes }
 
+// Oldest is when the oldest document that holds the checkpoint back was read: how late delivery is. ok is false when
+// everything is settled.
+func (f *Flow) Oldest() (at time.Time, ok bool) {
+	if f.mark.len() == 0 {
+		return time.Time{}, false
+	}
+	return f.mark.pending[f.mark.head].begun, true
+}
+
 // Checkpoint returns the newest one and whether it should be stored now: it moved, and the last one was stored
 // CheckpointEvery ago. At the end of a process store it whatever due says, if it is not zero.
 func (f *Flow) Checkpoint(now time.Time) (c Checkpoint, due bool) {

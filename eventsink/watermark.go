@@ -13,15 +13,16 @@ type watermark struct {
 
 // pending is a document that is not settled, or waits for an earlier one.
 type pending struct {
-	rv   string // what the position becomes, empty if it stays
-	at   time.Time
-	size int32
-	done bool
+	rv    string    // what the position becomes, empty if it stays
+	at    time.Time // when rv was read
+	begun time.Time // when the document was
+	size  int32
+	done  bool
 }
 
 // begin puts a document at the end of the stream.
 func (w *watermark) begin(now time.Time, rv string, size int) Token {
-	w.pending = append(w.pending, pending{rv: rv, at: now, size: int32(size)})
+	w.pending = append(w.pending, pending{rv: rv, at: now, begun: now, size: int32(size)})
 	return w.base + Token(w.len()-1)
 }
 

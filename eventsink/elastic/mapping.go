@@ -36,7 +36,7 @@ var (
 
 func references(prefix, names string) string {
 	var b strings.Builder
-	for _, name := range strings.Fields("kind name namespace uid " + names) {
+	for name := range strings.FieldsSeq("kind name namespace uid " + names) {
 		b.WriteString(prefix + "." + name + " ")
 	}
 	return b.String()
@@ -52,7 +52,7 @@ func (o *TemplateOptions) mappings() map[string]any {
 	}
 	properties := map[string]any{}
 	for kind, names := range fields {
-		for _, name := range strings.Fields(names) {
+		for name := range strings.FieldsSeq(names) {
 			put(properties, strings.Split(name, "."), o.field(kind))
 		}
 	}
