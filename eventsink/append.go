@@ -16,14 +16,17 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// appendEscaped copies the runs that need no escape at once.
 func appendEscaped(dst []byte, s string) []byte {
+	if isPlain(s) {
+		return append(dst, s...)
+	}
+	return appendSpecial(dst, s)
+}
+
+// appendSpecial copies the runs that need no escape at once.
+func appendSpecial(dst []byte, s string) []byte {
 	start := 0
 	for i := 0; i < len(s); {
-		if i+8 <= len(s) && plain(s[i:i+8]) {
-			i += 8
-			continue
-		}
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			if _, size := utf8.DecodeRuneInString(s[i:]); size > 1 {
@@ -58,15 +61,32 @@ func appendControl(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// plain reports whether eight bytes are ASCII that JSON writes as it is, testing them in one word: a byte that is below
-// 0x20, a quote or a backslash borrows into its high bit. A false "no" costs a look byte by byte.
-func plain(s string) bool {
+// isPlain reports whether s is ASCII that JSON writes as it is, looking at eight bytes in one word: a byte below 0x20, a
+// quote or a backslash borrows into its high bit. A "no" may be wrong, and costs a look byte by byte.
+func isPlain(s string) bool {
+	n := len(s)
+	if n < 8 {
+		for i := range n {
+			if c := s[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+				return false
+			}
+		}
+		return true
+	}
+	special := eight(s[n-8:])
+	for ; len(s) >= 8; s = s[8:] {
+		special |= eight(s)
+	}
+	return special&0x8080808080808080 == 0
+}
+
+// eight has a high bit set if one of the first eight bytes is special.
+func eight(s string) uint64 {
 	_ = s[7]
 	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	quote, slash := w^(ones*'"'), w^(ones*'\\')
-	return (w|(w-ones*0x20)|(quote-ones)|(slash-ones))&highs == 0
+	const ones = 0x0101010101010101
+	return w | (w - ones*0x20) | ((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones)
 }
 
 // cut returns the longest prefix of s of at most limit bytes that does not end within a rune.
@@ -100,6 +120,45 @@ func appendTime(dst []byte, t time.Time) []byte {
 		dst = appendDigits(append(dst, '.'), nanos, 9)
 	}
 	return append(dst, 'Z', '"')
+}
+
+// stamp is a time as it is written, to be written several times.
+type stamp struct {
+	text [34]byte
+	n    int
+}
+
+func (s *stamp) bytes() []byte { return s.text[:s.n] }
+
+// stamps are the times of a record, of which an Event that happened once has one.
+type stamps struct{ first, last, created stamp }
+
+func (s *stamps) set(r *Record) {
+	s.last.set(r.Last)
+	if s.first = s.last; !same(r.First, r.Last) {
+		s.first.set(r.First)
+	}
+	if s.created = s.last; !same(r.Created, r.Last) {
+		s.created.set(r.Created)
+	}
+}
+
+func (s *stamp) set(t time.Time) {
+	s.n = 0
+	if usable(t).IsZero() {
+		return
+	}
+	s.n = len(appendTime(s.text[:0], t))
+}
+
+func same(a, b time.Time) bool { return a.Unix() == b.Unix() && a.Nanosecond() == b.Nanosecond() }
+
+// appendStamp appends a member, unless there is no such time.
+func appendStamp(dst []byte, key string, s *stamp) []byte {
+	if s.n == 0 {
+		return dst
+	}
+	return append(append(dst, key...), s.bytes()...)
 }
 
 // appendDate appends the day of a time since 1970 by the civil calendar (Howard Hinnant, chrono-Compatible Low-Level

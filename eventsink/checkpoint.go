@@ -43,10 +43,10 @@ func ParseCheckpoint(data []byte) (Checkpoint, error) {
 
 // AppendJSON appends the checkpoint as one line of JSON without a newline.
 func (c *Checkpoint) AppendJSON(dst []byte) []byte {
-	dst = appendString(append(dst, `{"resourceVersion":`...), c.ResourceVersion)
+	dst = appendText(dst, `{"resourceVersion":"`, c.ResourceVersion)
 	dst = append(c.Time.UTC().AppendFormat(append(dst, `,"time":"`...), time.RFC3339Nano), '"')
-	dst = appendField(dst, `,"holder":`, c.Holder)
-	dst = appendField(dst, `,"shard":`, c.Shard)
+	dst = appendField(dst, `,"holder":"`, c.Holder)
+	dst = appendField(dst, `,"shard":"`, c.Shard)
 	return append(dst, '}')
 }
 

@@ -162,11 +162,12 @@ func (f *Renderer) appendSuffix(dst []byte, r *Record) []byte {
 	if f.format.DataStream {
 		return dst
 	}
-	at := r.Created
-	for _, t := range [...]time.Time{r.First, r.Last, time.Unix(0, 0)} {
-		if at.IsZero() {
-			at = t
-		}
+	at := usable(r.Created)
+	if at.IsZero() { // an Event that no API server stored
+		at = usable(r.First)
+	}
+	if at.IsZero() {
+		at = time.Unix(0, 0)
 	}
 	dst = appendDate(append(dst, '-'), at.Unix(), '.')
 	if f.format.Monthly {

@@ -144,7 +144,7 @@ func (d *Delivery) read(r Reply) []Settled {
 			break // what has no answer goes again
 		}
 		if len(settled) == 0 && len(retry) == 0 {
-			settled = d.pass()
+			settled = append(make([]Settled, 0, p.batch.Len()), d.pass()...)
 		}
 		answered[item.Index] = true
 		outcome, ok := d.outcome(&item, p.attempts)
