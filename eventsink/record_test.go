@@ -1,7 +1,6 @@
 package eventsink_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -135,7 +134,7 @@ func TestNoIdentityIsCountedAndPassed(t *testing.T) {
 	f, err := eventsink.NewFlow(eventsink.FlowOptions{})
 	require.NoError(t, err)
 	_, err = f.Admit(t0, record("", "5", 1), true)
-	require.True(t, errors.Is(err, eventsink.ErrNoUID))
+	require.ErrorIs(t, err, eventsink.ErrNoUID)
 	f.Drop(t0, record("u", "6", 1), true, "filtered")
 	f.Drop(t0, record("u", "", 1), false, "")
 	l := f.Ledger()
