@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,7 +37,7 @@ func kubeletEvent(i int) *corev1.Event {
 			ResourceVersion: fmt.Sprint(184467 + i), CreationTimestamp: metav1.NewTime(eventTime),
 			ManagedFields: []metav1.ManagedFieldsEntry{{
 				Manager: "kubelet", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", Time: new(metav1.NewTime(eventTime)), FieldsType: "FieldsV1",
-				FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:count":{},"f:firstTimestamp":{},"f:involvedObject":{},"f:lastTimestamp":{},"f:message":{},"f:reason":{},"f:source":{"f:component":{},"f:host":{}},"f:type":{}}`)},
+				FieldsV1: metav1.NewFieldsV1(`{"f:count":{},"f:firstTimestamp":{},"f:involvedObject":{},"f:lastTimestamp":{},"f:message":{},"f:reason":{},"f:source":{"f:component":{},"f:host":{}},"f:type":{}}`),
 			}},
 		},
 		InvolvedObject: corev1.ObjectReference{
@@ -104,15 +105,22 @@ func newStore(b testing.TB) *store {
 	return s
 }
 
-// collect is the whole path: protobuf watch, verdict, series, batches to _bulk, every answer read, checkpoint.
+// collect is the whole path: protobuf watch, verdict, series, batches to _bulk, every answer read, checkpoint. Without a
+// URL every document is settled when its batch is full.
 func collect(b testing.TB, text []byte, n int, url string) {
-	client, err := elastic.NewClient(elastic.Options{URLs: []string{url}})
+	client, err := elastic.NewClient(elastic.Options{URLs: []string{cmp.Or(url, "http://unused")}})
 	require.NoError(b, err)
 	flow, err := eventsink.NewFlow(eventsink.FlowOptions{})
 	require.NoError(b, err)
 	frames := decoder(b, runtime.ContentTypeProtobuf, text)
 	send := func(batch *eventsink.Batch) {
 		if batch == nil {
+			return
+		}
+		for i := 0; url == "" && i < batch.Len(); i++ {
+			flow.Settle(batch.Token(i), eventsink.Delivered, "")
+		}
+		if url == "" {
 			return
 		}
 		d := elastic.NewDelivery(batch, elastic.DeliveryOptions{})
@@ -136,7 +144,8 @@ func collect(b testing.TB, text []byte, n int, url string) {
 	require.Equal(b, uint64(n), l.Delivered)
 }
 
-// export is the usual exporter: a watch in JSON, json.Marshal, and one request for each document.
+// export is the usual exporter: a watch in JSON, json.Marshal, and one request for each document, unless there is no
+// URL.
 func export(b testing.TB, text []byte, n int, url string) {
 	frames := decoder(b, runtime.ContentTypeJSON, text)
 	for range n {
@@ -145,6 +154,9 @@ func export(b testing.TB, text []byte, n int, url string) {
 		event := object.(*corev1.Event)
 		doc, err := json.Marshal(event)
 		require.NoError(b, err)
+		if url == "" {
+			continue
+		}
 		resp, err := http.Post(url+"/k8s-events/_doc/"+string(event.UID), "application/json", bytes.NewReader(doc))
 		require.NoError(b, err)
 		_, err = io.Copy(io.Discard, resp.Body)
@@ -154,28 +166,35 @@ func export(b testing.TB, text []byte, n int, url string) {
 	}
 }
 
-// BenchmarkEvents takes Events from the bytes of a watch to the answer of a local server. One operation is one Event.
+// BenchmarkEvents takes Events from the bytes of a watch to the answer of a local server (deliver, with the server's own
+// work) or to the bytes of a request (render). One operation is one Event.
 func BenchmarkEvents(b *testing.B) {
 	for _, c := range []struct {
-		by, mediaType string
-		run           func(testing.TB, []byte, int, string)
-		n             int
+		work, by, mediaType string
+		run                 func(testing.TB, []byte, int, string)
+		n                   int
 	}{
-		{"kubewright", runtime.ContentTypeProtobuf, collect, 20_000},
-		{"exporter", runtime.ContentTypeJSON, export, 1000},
+		{"deliver", "kubewright", runtime.ContentTypeProtobuf, collect, 20_000},
+		{"deliver", "exporter", runtime.ContentTypeJSON, export, 1000},
+		{"render", "kubewright", runtime.ContentTypeProtobuf, collect, 20_000},
+		{"render", "exporter", runtime.ContentTypeJSON, export, 1000},
 	} {
-		b.Run("deliver/"+c.by, func(b *testing.B) {
+		b.Run(c.work+"/"+c.by, func(b *testing.B) {
 			text := stream(b, c.mediaType, c.n)
-			s := newStore(b)
+			url := ""
+			if c.work == "deliver" {
+				url = newStore(b).URL
+			}
 			b.ReportAllocs()
 			b.ResetTimer()
 			start := cpuTime()
 			for done := 0; done < b.N; done += c.n {
 				n := min(c.n, b.N-done)
-				c.run(b, text, n, s.URL)
+				c.run(b, text, n, url)
 			}
-			b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
-			b.ReportMetric(float64(b.N)/(cpuTime()-start).Seconds(), "events/cpu-s")
+			used := cpuTime() - start
+			b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(b.N)/used.Seconds(), "events/cpu-s")
 		})
 	}
 }
