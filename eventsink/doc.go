@@ -47,8 +47,8 @@
 // What an emitter does not write is not seen. client-go's recorder folds and drops Events of one object beyond 25 and
 // then one in 5 minutes, and a series is written every 30 minutes: occurrences are a lower bound.
 //
-// A counter counts from the start of the process, as counters do. When a source resumes without the table of the process
-// before, the first repeat of an Event that it knew counts as one.
+// A counter counts from the start of the process, as counters do. When a source resumes from a checkpoint, the first
+// repeat of each older Event counts as one, unless [Flow.Seed] was told what had been counted.
 //
 // No function panics, whatever it is given. Inputs are not modified.
 package eventsink

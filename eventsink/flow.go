@@ -173,6 +173,15 @@ func (f *Flow) Admit(now time.Time, r *Record, watched bool) (Verdict, error) {
 	return v, nil
 }
 
+// Seed remembers how often an Event had happened, counts nothing and delivers nothing: for a list at the checkpoint's
+// resourceVersion (resourceVersionMatch Exact), read before the watch resumes from there. With it, a restart counts
+// repeats of older Events exactly; without it, the first repeat of each counts as one.
+func (f *Flow) Seed(now time.Time, r *Record) {
+	if r.Validate(r.Last, 0) == nil {
+		f.tracker.Observe(r, now, false)
+	}
+}
+
 // newer says whether a listed object was written after the newest frame seen. What cannot be compared was not.
 func (f *Flow) newer(rv string) bool {
 	if f.last == "" {

@@ -365,17 +365,42 @@ func TestRestartDoesNotSpike(t *testing.T) {
 		w.writes, w.ever[r.UID], w.live[r.UID] = append(w.writes, write{record: r}), 1000, 1000
 	}
 	w.settle()
+	w.options.BufferDocs, w.options.BufferBytes = 1000, 1<<20 // room for the whole list
 	w.now = t0.Add(time.Hour)
 	w.start()
 	w.list()
 	w.settle()
 	sum, objects := w.occurrences()
 	require.Zero(t, sum+objects, "nothing happened since")
-	r := *record("old-7", "51", 1001)
+	r := *record("old-7", "51", 1007)
 	w.writes = append(w.writes, write{record: r})
 	w.settle()
 	sum, objects = w.occurrences()
-	require.Equal(t, uint64(1), sum)
+	require.Equal(t, uint64(7), sum)
 	require.Zero(t, objects)
-	require.Equal(t, uint64(1001), w.sink["old-7"])
+	require.Equal(t, uint64(1007), w.sink["old-7"])
+}
+
+// A restart that only resumes the watch counts the first repeat of what it does not know as one; seeded with a list at
+// the checkpoint it counts all.
+func TestSeedMakesARestartExact(t *testing.T) {
+	for seeded, want := range map[bool]uint64{false: 1, true: 7} {
+		w := newWorld(t, 1, eventsink.Latest)
+		old := *record("old", "1", 1000)
+		w.writes = append(w.writes, write{record: old})
+		w.settle()
+		w.now = t0.Add(time.Hour)
+		w.start()
+		if seeded {
+			w.flow.Seed(w.now, &old)
+			w.flow.Seed(w.now, record("", "1", 1))
+		}
+		require.Zero(t, w.flow.Ledger())
+		w.writes = append(w.writes, write{record: *record("old", "2", 1007)})
+		w.settle()
+		sum, objects := w.occurrences()
+		require.Equal(t, want, sum)
+		require.Zero(t, objects)
+		require.Equal(t, uint64(1007), w.sink["old"])
+	}
 }
