@@ -268,9 +268,9 @@ func (w *world) occurrences() (sum, objects uint64) {
 // seeds is how many histories a law is tested on.
 func seeds() uint64 {
 	if testing.Short() {
-		return 20
+		return 10
 	}
-	return 150
+	return 100
 }
 
 // Whatever crashes, is lost or read twice: in the end the sink has the last state of every Event, once, and without a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,11 +82,14 @@ func TestCorrelatorOutput(t *testing.T) {
 
 // seriesSink is an API server for Events: it keeps them, and tells of every write.
 type seriesSink struct {
+	mu     sync.Mutex // the broadcaster writes each Event from a goroutine of its own
 	stored *eventsv1.Event
 	writes chan *eventsv1.Event
 }
 
 func (s *seriesSink) Create(_ context.Context, ev *eventsv1.Event) (*eventsv1.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.stored = ev.DeepCopy()
 	s.stored.UID, s.stored.ResourceVersion, s.stored.CreationTimestamp = "uid-1", "1", metav1.NewTime(t0)
 	s.writes <- s.stored.DeepCopy()
@@ -97,6 +101,8 @@ func (s *seriesSink) Update(_ context.Context, ev *eventsv1.Event) (*eventsv1.Ev
 }
 
 func (s *seriesSink) Patch(_ context.Context, _ *eventsv1.Event, patch []byte) (*eventsv1.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := json.Unmarshal(patch, s.stored); err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ type Delivery struct {
 
 type part struct {
 	batch    *eventsink.Batch
-	attempts int
+	attempts int // that a document was answered with 500
 }
 
 // NewDelivery starts a batch on its way.
@@ -114,7 +114,6 @@ func (d *Delivery) Settle(r Reply) []Settled {
 	if len(d.queue) == 0 {
 		return nil
 	}
-	d.queue[0].attempts++
 	switch action := ClassifyHTTP(r.Status, r.Body); action {
 	case Read:
 		return d.read(r)
@@ -139,6 +138,7 @@ func (d *Delivery) read(r Reply) []Settled {
 	var settled []Settled
 	var retry []int
 	var held *Item
+	failed := false
 	for item, err := range Items(r.Body, p.batch.Len()) {
 		if err != nil {
 			break // what has no answer goes again
@@ -147,7 +147,8 @@ func (d *Delivery) read(r Reply) []Settled {
 			settled = append(make([]Settled, 0, p.batch.Len()), d.pass()...)
 		}
 		answered[item.Index] = true
-		outcome, ok := d.outcome(&item, p.attempts)
+		failed = failed || item.Status == http.StatusInternalServerError
+		outcome, ok := d.outcome(&item, p.attempts+1)
 		if ok {
 			settled = append(settled, settle(p.batch, item, outcome))
 			continue
@@ -156,6 +157,9 @@ func (d *Delivery) read(r Reply) []Settled {
 			held = &item
 		}
 		retry = append(retry, item.Index)
+	}
+	if failed {
+		p.attempts++
 	}
 	for i, ok := range answered {
 		if !ok {
