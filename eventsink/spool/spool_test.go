@@ -264,3 +264,29 @@ func FuzzOpen(f *testing.F) {
 		require.NoError(t, s.Close())
 	})
 }
+
+// When the directory goes away, every call says so and nothing is forgotten in memory.
+func TestDiskErrors(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := open(t, dir, spool.Options{MaxBytes: 60, SegmentBytes: 20})
+	add(t, s, "document 0", "document 1")
+	docs, end := next(t, s, 10, 100)
+	require.Len(t, docs, 2)
+	require.NoError(t, os.RemoveAll(dir))
+	_, _, err := s.Next(10, 100)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = s.Append([]byte("document 2"))
+	require.ErrorIs(t, err, os.ErrNotExist, "a new segment")
+	require.ErrorIs(t, s.Ack(end), os.ErrNotExist)
+	require.NoError(t, s.Close())
+
+	s = open(t, dir, spool.Options{SegmentBytes: 20, MaxBytes: 50})
+	add(t, s, "document 0")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "acknowledged.new"), 0o700))
+	_, end = next(t, s, 10, 100)
+	require.Error(t, s.Ack(end), "the place can't be stored")
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "00000000000000000009.segment"), 0o700))
+	_, err = spool.Open(dir, spool.Options{})
+	require.Error(t, err)
+}
