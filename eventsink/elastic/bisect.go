@@ -24,11 +24,18 @@ func (d *Delivery) halve(r Reply, bisect bool) []Settled {
 	d.wait = 0
 	if p.batch.Len() > 1 {
 		first, second := p.batch.Halves()
-		d.queue = append([]part{{batch: first}, {batch: second}}, d.queue[1:]...)
+		d.queue = append([]part{{first}, {second}}, d.queue[1:]...)
+		return nil
+	}
+	kind, reason := requestError(r.Body)
+	if r.Err != nil || bisect && d.whole != nil && d.whole.Len() == 1 && kind == "" {
+		// Not an answer to the document: one that is too long to read, or that of something before the server, and no
+		// other document to compare with.
+		d.hold(&Item{Status: r.Status, Type: kind, Reason: reason})
+		d.again(r.RetryAfter)
 		return nil
 	}
 	d.queue = d.queue[1:]
-	kind, reason := requestError(r.Body)
 	answer := settle(p.batch, Item{Status: r.Status, Result: Reject, Type: kind, Reason: reason}, eventsink.DeadLettered)
 	if bisect && !d.passed {
 		d.suspects = append(d.suspects, suspect{p.batch, answer})
@@ -57,7 +64,7 @@ func (d *Delivery) exhausted(r Reply) []Settled {
 			indices = append(indices, i)
 		}
 	}
-	d.queue, d.suspects = []part{{batch: d.whole.Keep(indices)}}, nil
+	d.queue, d.suspects = []part{{d.whole.Keep(indices)}}, nil
 	answer := Item{Status: r.Status}
 	answer.Type, answer.Reason = requestError(r.Body)
 	d.hold(&answer)

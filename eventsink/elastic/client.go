@@ -12,12 +12,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // Options configure a [Client].
 type Options struct {
-	// URLs of the nodes, http or https. The next one is taken when one does not answer.
+	// URLs of the nodes, http or https. The next one is taken when one does not answer, or is a proxy whose node does not,
+	// and kept for what follows.
 	URLs []string
 	// HTTP has the transport: TLS, CA, proxy, timeout. One with a timeout of a minute if nil.
 	HTTP *http.Client
@@ -33,10 +35,11 @@ type Options struct {
 }
 
 // Client speaks HTTP to Elasticsearch 7 to 9 and OpenSearch 1 to 3, without a vendor's client: those refuse the other
-// vendor's servers. It holds no goroutine. It may be used by several, of which each moves on to the next URL by itself.
+// vendor's servers. It holds no goroutine. It may be used by several.
 type Client struct {
 	o     Options
 	bases []*url.URL
+	first atomic.Uint32 // of bases, to be asked first
 	auth  string
 	query string
 }
@@ -105,14 +108,25 @@ func (c *Client) Bulk(ctx context.Context, body []byte) Reply {
 	return c.do(ctx, http.MethodPost, "/_bulk?"+c.query, "application/x-ndjson", encoding, body)
 }
 
-// do asks one URL after the other until one answers.
+// do asks one URL after the other until one answers, beginning with the one that did last.
 func (c *Client) do(ctx context.Context, method, path, contentType, encoding string, body []byte) (r Reply) {
-	for _, base := range c.bases {
-		r = c.try(ctx, base, method, path, contentType, encoding, body)
-		if r.Status != 0 || ctx.Err() != nil {
+	n := uint32(len(c.bases))
+	var failed []error
+	for range c.bases {
+		at := c.first.Load()
+		r = c.try(ctx, c.bases[at%n], method, path, contentType, encoding, body)
+		if ctx.Err() != nil {
 			return r
 		}
+		if r.Status == 0 || r.Status == http.StatusBadGateway || r.Status == http.StatusGatewayTimeout {
+			c.first.CompareAndSwap(at, (at+1)%n) // or another goroutine has moved on
+		}
+		if r.Status != 0 {
+			return r
+		}
+		failed = append(failed, r.Err)
 	}
+	r.Err = errors.Join(failed...)
 	return r
 }
 

@@ -56,13 +56,11 @@ type Delivery struct {
 	wait     time.Duration
 	held     error
 	retries  int
+	failed   map[eventsink.Token]int // how often a document was answered with 500
 	bisection
 }
 
-type part struct {
-	batch    *eventsink.Batch
-	attempts int // that a document was answered with 500
-}
+type part struct{ batch *eventsink.Batch }
 
 // NewDelivery starts a batch on its way.
 func NewDelivery(b *eventsink.Batch, o DeliveryOptions) *Delivery {
@@ -75,9 +73,9 @@ func NewDelivery(b *eventsink.Batch, o DeliveryOptions) *Delivery {
 	if o.MaxAttempts <= 0 {
 		o.MaxAttempts = 8
 	}
-	d := &Delivery{o: o, bisection: bisection{whole: b}}
+	d := &Delivery{o: o, failed: map[eventsink.Token]int{}, bisection: bisection{whole: b}}
 	if b.Len() > 0 {
-		d.queue = []part{{batch: b}}
+		d.queue = []part{{b}}
 	}
 	return d
 }
@@ -131,14 +129,19 @@ func (d *Delivery) Settle(r Reply) []Settled {
 	return nil
 }
 
-// read goes through the items: what has an answer is settled, the rest goes again.
+// read goes through the items: what has an answer is settled, the rest goes again. An answer that was cut says what it
+// says; one with another number of items says nothing, since no one knows which documents its items are of.
 func (d *Delivery) read(r Reply) []Settled {
 	p := d.queue[0]
+	if n := countItems(r.Body, p.batch.Len()); n != nil {
+		d.hold(&Item{Status: r.Status, Reason: n.Error()})
+		d.again(r.RetryAfter)
+		return nil
+	}
 	answered := make([]bool, p.batch.Len())
 	var settled []Settled
 	var retry []int
 	var held *Item
-	failed := false
 	for item, err := range Items(r.Body, p.batch.Len()) {
 		if err != nil {
 			break // what has no answer goes again
@@ -147,8 +150,7 @@ func (d *Delivery) read(r Reply) []Settled {
 			settled = append(make([]Settled, 0, p.batch.Len()), d.pass()...)
 		}
 		answered[item.Index] = true
-		failed = failed || item.Status == http.StatusInternalServerError
-		outcome, ok := d.outcome(&item, p.attempts+1)
+		outcome, ok := d.outcome(&item, p.batch.Token(item.Index))
 		if ok {
 			settled = append(settled, settle(p.batch, item, outcome))
 			continue
@@ -157,9 +159,6 @@ func (d *Delivery) read(r Reply) []Settled {
 			held = &item
 		}
 		retry = append(retry, item.Index)
-	}
-	if failed {
-		p.attempts++
 	}
 	for i, ok := range answered {
 		if !ok {
@@ -192,7 +191,7 @@ func (d *Delivery) advance(p part, retry []int, held *Item, progress bool, retry
 }
 
 // outcome is that of an item, ok false for one that goes again.
-func (d *Delivery) outcome(i *Item, attempts int) (o eventsink.Outcome, ok bool) {
+func (d *Delivery) outcome(i *Item, t eventsink.Token) (o eventsink.Outcome, ok bool) {
 	switch i.Result {
 	case Delivered:
 		return eventsink.Delivered, true
@@ -203,7 +202,10 @@ func (d *Delivery) outcome(i *Item, attempts int) (o eventsink.Outcome, ok bool)
 	case Reject:
 		return eventsink.DeadLettered, true
 	case Retry:
-		return eventsink.DeadLettered, i.Status == http.StatusInternalServerError && attempts >= d.o.MaxAttempts
+		if i.Status == http.StatusInternalServerError {
+			d.failed[t]++
+		}
+		return eventsink.DeadLettered, i.Status == http.StatusInternalServerError && d.failed[t] >= d.o.MaxAttempts
 	}
 	return 0, false
 }

@@ -31,7 +31,8 @@
 //	request 413                    split in two
 //	request 400                    bisected, until the documents that spoil it are alone; if all of them do, held
 //	request 401, 403, others       held
-//	answer malformed or too short  what has no answer goes again
+//	answer cut or malformed        what has no answer goes again
+//	another number of items        held, and nothing is settled: whose the items are is unknown
 //
 // A document that goes again although it was stored, because the answer was lost, comes back as duplicate: that is what
 // the identities of eventsink.Renderer are for.

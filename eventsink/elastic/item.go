@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -65,6 +66,16 @@ func Items(body []byte, n int) iter.Seq2[Item, error] {
 			yield(Item{}, fmt.Errorf("elastic: reply of %d bytes: item %d of %d, byte %d: %w: %q", len(body), w.seen, n, w.at, err, clip(string(body[:min(len(body), 300)]), 200)))
 		}
 	}
+}
+
+// countItems is an error for a whole reply to another number of documents, nil for one to n and for one that is cut.
+func countItems(body []byte, n int) error {
+	for _, err := range Items(body, n) {
+		if errors.Is(err, errFew) || errors.Is(err, errMany) {
+			return err
+		}
+	}
+	return nil
 }
 
 // walk is one walk through a reply.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -27,6 +26,9 @@ type segment struct {
 	sequence uint64
 	size     int64
 	docs     int
+	// What Sync returned for: the rest is taken back when a write fails.
+	synced     int64
+	syncedDocs int
 }
 
 // done reports whether everything in the segment is before end.
@@ -102,10 +104,12 @@ func (s *Spool) remove() error {
 
 // roll starts a segment.
 func (s *Spool) roll() error {
-	if err := s.Close(); err != nil {
-		return err
+	if s.file != nil {
+		if err := errors.Join(s.sync(), s.closeFile()); err != nil {
+			return err
+		}
 	}
-	g := segment{sequence: max(s.cursor.segment, 1), size: int64(len(magic))}
+	g := segment{sequence: max(s.cursor.segment, 1), size: int64(len(magic)), synced: int64(len(magic))}
 	if len(s.segments) > 0 {
 		g.sequence = s.last().sequence + 1
 	}
@@ -116,19 +120,7 @@ func (s *Spool) roll() error {
 	if _, err := f.WriteAt([]byte(magic), 0); err != nil {
 		return errors.Join(fmt.Errorf("spool: %w", err), f.Close())
 	}
-	s.file, s.segments = f, append(s.segments, g)
-	return s.syncDir()
-}
-
-// syncDir makes the names in the directory survive a crash.
-func (s *Spool) syncDir() error {
-	d, err := os.Open(s.dir)
-	if err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
+	s.file, s.segments, s.newNames = f, append(s.segments, g), true
 	return nil
 }
 
@@ -195,7 +187,14 @@ func (s *Spool) load() error {
 		}
 		s.segments = append(s.segments, g)
 	}
-	return s.resume()
+	if err := s.resume(); err != nil {
+		return err
+	}
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.synced, g.syncedDocs = g.size, g.docs
+	}
+	return nil
 }
 
 // check reads a segment. Damage at its end is cut off, so that what is appended is found; damage before is passed over.
@@ -204,10 +203,10 @@ func (s *Spool) check(g *segment) error {
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	if len(text) >= len(magic) && string(text[:len(magic)]) != magic {
+	if !begins(text) {
 		return fmt.Errorf("spool: %s does not begin as a segment; move it away", s.path(g.name()))
 	}
-	if len(text) < len(magic) {
+	if !strings.HasPrefix(string(text[:min(len(text), len(magic))]), magic) {
 		s.stats.DamagedBytes += int64(len(text))
 		g.size = int64(len(magic))
 		return s.rewrite(g.name(), magic)
@@ -244,6 +243,12 @@ func (s *Spool) check(g *segment) error {
 	return nil
 }
 
+// begins reports whether a file may be a segment, also one of which a crash has left no more than its size.
+func begins(text []byte) bool {
+	head := text[:min(len(text), len(magic))]
+	return strings.HasPrefix(magic, strings.TrimRight(string(head), "\x00"))
+}
+
 // resume opens the last segment for writing, and deletes those before the cursor.
 func (s *Spool) resume() error {
 	for len(s.segments) > 0 && s.segments[0].sequence < s.cursor.segment {
@@ -254,6 +259,9 @@ func (s *Spool) resume() error {
 	if len(s.segments) > 0 && s.cursor.segment < s.segments[0].sequence {
 		s.cursor = Position{segment: s.segments[0].sequence, offset: int64(len(magic))}
 	}
+	if len(s.segments) == 0 && s.cursor.segment > 0 { // a crash before the place could follow: the next segment is another
+		s.cursor = Position{segment: s.cursor.segment + 1, offset: int64(len(magic))}
+	}
 	s.taken = s.cursor
 	if len(s.segments) == 0 {
 		return nil
@@ -263,35 +271,5 @@ func (s *Spool) resume() error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	s.file = f
-	return nil
-}
-
-const cursorName = "acknowledged"
-
-// loadCursor reads what saveCursor wrote. Without it, everything is given out again.
-func (s *Spool) loadCursor() (p Position) {
-	text, err := os.ReadFile(s.path(cursorName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Position{}
-	}
-	if _, err := fmt.Sscanf(string(text), "%d %d\n", &p.segment, &p.offset); err != nil {
-		return Position{}
-	}
-	return p
-}
-
-// saveCursor replaces the file in one step. It is not synced: an old one costs duplicates.
-func (s *Spool) saveCursor() error {
-	return s.rewrite(cursorName, fmt.Sprintf("%d %d\n", s.cursor.segment, s.cursor.offset))
-}
-
-func (s *Spool) rewrite(name, text string) error {
-	temporary := s.path(name + ".new")
-	if err := os.WriteFile(temporary, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
-	if err := os.Rename(temporary, s.path(name)); err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
 	return nil
 }

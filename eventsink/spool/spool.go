@@ -20,7 +20,7 @@
 //
 // # Limits
 //
-// One process at a time may have a directory open. A document may be given out again after a crash, so what takes it
+// One process at a time may have a directory open; on Unix, Open refuses to be the second. A document may be given out again after a crash, so what takes it
 // must recognise it, as the identities of eventsink.Renderer make a sink do. A Spool is not safe for concurrent use.
 package spool
 
@@ -67,8 +67,10 @@ type Spool struct {
 	o        Options
 	segments []segment // oldest first; the last one is written to
 	file     *os.File  // of the last segment, nil before the first Append
-	cursor   Position  // what is before is acknowledged
-	taken    Position  // what is before was given out
+	lock     *os.File
+	newNames bool     // in the directory, which no sync has made durable yet
+	cursor   Position // what is before is acknowledged
+	taken    Position // what is before was given out
 	buf      []byte
 	stats    Stats // the losses
 }
@@ -84,19 +86,28 @@ func Open(dir string, o Options) (*Spool, error) {
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = min(o.MaxBytes/16, 64<<20)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
-	}
-	s := &Spool{dir: dir, o: o}
-	if err := s.load(); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
+	}
+	s := &Spool{dir: dir, o: o, newNames: true} // a process before may have died before its sync
+	var err error
+	if s.lock, err = lock(s.path(lockName)); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
 // Append puts a document at the end. It is not safe on disk before [Spool.Sync] returns. dropped is how many documents
-// went to make room.
+// went to make room. After an error nothing is in the spool of what was appended since the last Sync: append it again.
 func (s *Spool) Append(doc []byte) (dropped int, err error) {
+	defer func() {
+		if err != nil {
+			s.takeBack()
+		}
+	}()
 	if len(doc) == 0 || len(doc) > MaxDocument {
 		return 0, fmt.Errorf("spool: a document of %d bytes; it must have 1 to %d", len(doc), MaxDocument)
 	}
@@ -121,22 +132,29 @@ func (s *Spool) Append(doc []byte) (dropped int, err error) {
 	return dropped, nil
 }
 
-// Sync makes what was appended survive a crash.
+// Sync makes what was appended survive a crash. After an error nothing of it is in the spool: a later Sync that succeeds
+// says nothing of pages that the kernel gave up, so append it again.
 func (s *Spool) Sync() error {
 	if s.file == nil {
 		return nil
 	}
-	if err := s.file.Sync(); err != nil {
-		return fmt.Errorf("spool: %w", err)
+	if err := s.sync(); err != nil {
+		s.takeBack()
+		return err
+	}
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.synced, g.syncedDocs = g.size, g.docs
 	}
 	return nil
 }
 
-// Next reads the oldest documents that are not acknowledged, at most limit of them and, but for the first, at most size
+// Next reads the oldest documents that are synced and not acknowledged, at most limit of them and, but for the first, at most size
 // bytes. There are none at the end. The documents are the caller's.
 func (s *Spool) Next(limit, size int) (docs [][]byte, end Position, err error) {
 	end = s.cursor
 	for _, g := range s.segments {
+		g.size, g.docs = g.synced, g.syncedDocs
 		if g.sequence > end.segment {
 			end = Position{segment: g.sequence, offset: int64(len(magic))}
 		}
@@ -180,13 +198,13 @@ func (s *Spool) Stats() Stats {
 	return st
 }
 
-// Close syncs and closes the files.
+// Close syncs and closes the files, and lets another process have the directory.
 func (s *Spool) Close() error {
-	if s.file == nil {
-		return nil
+	err := errors.Join(s.Sync(), s.closeFile())
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+		s.lock = nil
 	}
-	err := errors.Join(s.Sync(), s.file.Close())
-	s.file = nil
 	return err
 }
 

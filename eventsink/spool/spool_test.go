@@ -138,7 +138,11 @@ func TestDamage(t *testing.T) {
 	for _, spoiled := range files {
 		text, err := os.ReadFile(spoiled)
 		require.NoError(t, err)
-		for at := 0; at < len(text); at += 5 {
+		step := 5
+		if testing.Short() {
+			step = 23
+		}
+		for at := 0; at < len(text); at += step {
 			for _, cut := range []bool{true, false} {
 				if !cut && at < 8 {
 					continue // not ours any more: refused
@@ -202,7 +206,7 @@ func requireSubsequence(t *testing.T, whole, part []string) {
 func TestModel(t *testing.T) {
 	rounds := 30
 	if testing.Short() {
-		rounds = 5
+		rounds = 3
 	}
 	for seed := range rounds {
 		rnd := rand.New(rand.NewPCG(uint64(seed), 1))
@@ -228,7 +232,12 @@ func TestModel(t *testing.T) {
 			default:
 				if rnd.IntN(2) == 0 {
 					require.NoError(t, s.Close())
-				} // or a crash
+				} else { // a crash: what is on disk at this moment
+					crashed := t.TempDir()
+					require.NoError(t, os.CopyFS(crashed, os.DirFS(dir)))
+					require.NoError(t, s.Close())
+					dir = crashed
+				}
 				s = open(t, dir, o)
 			}
 			require.Equal(t, len(model), s.Stats().Documents, "seed %d", seed)
