@@ -117,3 +117,39 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Every byte at every place of the eight that are looked at in one go, read back as encoding/json reads its own.
+func TestTextsAreThoseOfEncodingJSON(t *testing.T) {
+	renderer, err := eventsink.NewRenderer(eventsink.Format{Schema: eventsink.Raw})
+	require.NoError(t, err)
+	check := func(text string) {
+		r := eventsink.Record{UID: "u", Message: text, Labels: map[string]string{"l": text}}
+		var got, want struct {
+			Message string            `json:"message"`
+			Labels  map[string]string `json:"labels"`
+		}
+		quoted, err := json.Marshal(map[string]any{"message": text, "labels": map[string]string{"l": text}})
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(quoted, &want))
+		source := renderer.AppendSource(nil, &r)
+		if err := json.Unmarshal(source, &got); err != nil || !utf8.Valid(source) || got.Message != want.Message || got.Labels["l"] != want.Labels["l"] {
+			require.Equal(t, want, got, "%q: %v", text, err)
+		}
+	}
+	for _, n := range []int{1, 7, 8, 17} {
+		for at := range n {
+			for c := range 256 {
+				text := []byte("abcdefghijklmnopq"[:n])
+				text[at] = byte(c)
+				check(string(text))
+				text[(at+1)%n] = '"'
+				check(string(text))
+				text[(at+1)%n] = 0x80
+				check(string(text))
+			}
+		}
+	}
+	for _, text := range []string{"\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc0\xaf", "\xe2\x80", "a\u2028b\u2029", "\ufffd", "😀\xf0\x9f\x98", strings.Repeat("ü", 100)} {
+		check(text)
+	}
+}

@@ -100,6 +100,7 @@ type Source struct {
 	next     string // continue token
 	frames   int    // of the request under way
 	silent   int    // watches that closed at once, in a row
+	torn     int    // WatchLists that failed in the middle, in a row
 	failures int    // requests that failed, in a row
 	wait     time.Duration
 }
@@ -176,7 +177,7 @@ func (s *Source) Page(resourceVersion, next string) (done bool) {
 
 func (s *Source) listed(rv string) {
 	s.rv, s.listing, s.next = rv, false, ""
-	s.failures, s.silent, s.wait = 0, 0, 0
+	s.failures, s.silent, s.torn, s.wait = 0, 0, 0, 0
 }
 
 // Listing reports whether what comes are items that exist, rather than writes that happen.
@@ -238,6 +239,10 @@ func (s *Source) closed(lived time.Duration) Cause {
 func (s *Source) failed(lived time.Duration, err error) Cause {
 	if lived >= s.o.MaxBackoff { // not in a row with what failed before
 		s.failures = 0
+	}
+	if s.listing && s.frames > 0 { // as behind a proxy that lets no request last as long as a large WatchList
+		s.torn++
+		s.pages = s.pages || s.torn >= 3
 	}
 	s.again(true)
 	s.failures++

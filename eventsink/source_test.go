@@ -195,3 +195,21 @@ func TestSourceLosesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A proxy that cuts every long request would have a large WatchList begun again for ever.
+func TestSourceGivesUpOnAWatchListThatIsCut(t *testing.T) {
+	s, err := eventsink.NewSource(eventsink.SourceOptions{}, "")
+	require.NoError(t, err)
+	for range 3 {
+		require.Equal(t, eventsink.WatchList, s.Next().Verb)
+		s.Frame("7")
+		require.Equal(t, eventsink.Failed, s.Ended(time.Minute, errors.New("unexpected EOF")))
+	}
+	require.Equal(t, eventsink.List, s.Next().Verb)
+	s, err = eventsink.NewSource(eventsink.SourceOptions{}, "")
+	require.NoError(t, err)
+	for range 10 { // no connection says nothing of WatchList
+		require.Equal(t, eventsink.WatchList, s.Next().Verb)
+		s.Ended(0, errors.New("connection refused"))
+	}
+}

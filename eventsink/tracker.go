@@ -78,7 +78,8 @@ func NewTracker(limit int, ttl time.Duration, since time.Time) *Tracker {
 //	unknown, older            Seeded, 0
 //
 // Neither a restart nor a relist adds what was counted before. Where the table is too small for the cluster the last
-// two rules apply, which count too little rather than too much ([Tracker.Forgotten]).
+// two rules apply, which count too little rather than too much ([Tracker.Forgotten]), but for one case: the write of an
+// unknown, older Event counts as one also when it only renews the Event, which nothing in it tells.
 func (t *Tracker) Observe(r *Record, now time.Time, written bool) (v Verdict, delta uint32) {
 	key := maphash.String(t.seed, r.UID)
 	seen, known := t.young[key]
