@@ -50,6 +50,17 @@ func TestImporterCompiles(t *testing.T) {
 		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wal":  nil,
 		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wire": nil,
 		"github.com/kubewright/kubewright/staticip":                        nil,
+		"github.com/kubewright/kubewright":                            nil,
+		"github.com/kubewright/kubewright/admission":                  admission,
+		"github.com/kubewright/kubewright/admission/admissiontest":    testing,
+		"github.com/kubewright/kubewright/admission/internal/rawjson": nil,
+		"github.com/kubewright/kubewright/admission/patch":            admission,
+		"github.com/kubewright/kubewright/admission/policy":           admission,
+		"github.com/kubewright/kubewright/eventsink":                  kubernetes,
+		"github.com/kubewright/kubewright/eventsink/elastic":          kubernetes,
+		"github.com/kubewright/kubewright/eventsink/readiness":        kubernetes,
+		"github.com/kubewright/kubewright/eventsink/spool":            nil,
+		"github.com/kubewright/kubewright/staticip":                   nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")
 	require.NotEmpty(t, packages)

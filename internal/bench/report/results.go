@@ -86,6 +86,9 @@ func (r *results) line(name string, units ...string) (string, error) {
 }
 
 func amount(v float64, unit string) string {
+	if strings.HasSuffix(unit, "ns/op") && v < 10_000 {
+		return fmt.Sprintf("%.0f ns", v)
+	}
 	if strings.HasSuffix(unit, "ns/op") {
 		if v < 10_000 {
 			return fmt.Sprintf("%.2f µs", v/1000)

@@ -1,0 +1,109 @@
+package eventsink
+
+import (
+	"fmt"
+	"time"
+)
+
+// add renders a record into the open batch. A document that makes the batch too large goes to the next one.
+func (f *Flow) add(now time.Time, r *Record, rv string) {
+	b := f.open
+	if len(b.docs) == 0 {
+		f.opened = now
+	}
+	start := len(b.buf)
+	b.buf = f.o.Renderer.AppendAction(b.buf, r)
+	source := len(b.buf)
+	b.buf = append(f.o.Renderer.AppendSource(b.buf, r), '\n')
+	size := len(b.buf) - start
+	token := f.mark.begin(now, rv, size)
+	f.bytes += size
+	f.ledger.InFlight++
+	d := doc{source: source, end: len(b.buf), token: token, uid: r.UID, at: r.Last}
+	if len(b.buf) > f.o.BatchBytes && start > 0 {
+		text := b.buf[start:]
+		b.buf = b.buf[:start]
+		f.seal()
+		d.source -= start
+		f.open.take(text, d)
+		f.opened = now
+	} else {
+		b.docs = append(b.docs, d)
+	}
+	if len(f.open.buf) >= f.o.BatchBytes || len(f.open.docs) >= f.o.BatchDocs {
+		f.seal()
+	}
+}
+
+func (f *Flow) seal() {
+	if len(f.open.docs) == 0 {
+		return
+	}
+	f.sealed = append(f.sealed, f.open)
+	// The next one is likely as large, and growing to it would copy it twice.
+	f.open = &Batch{buf: make([]byte, 0, len(f.open.buf)+len(f.open.buf)/16), docs: make([]doc, 0, len(f.open.docs))}
+}
+
+// Next returns the batch to send now, nil if there is none. The open batch goes out when it is BatchAge old, or at once
+// with flush.
+func (f *Flow) Next(now time.Time, flush bool) *Batch {
+	if len(f.sealed) == 0 && (flush || now.Sub(f.opened) >= f.o.BatchAge) {
+		f.seal()
+	}
+	if len(f.sealed) == 0 {
+		return nil
+	}
+	b := f.sealed[0]
+	f.sealed[0] = nil
+	f.sealed = f.sealed[1:]
+	return b
+}
+
+// Due is when [Flow.Next] will have a batch without any further record. ok is false when nothing waits.
+func (f *Flow) Due() (at time.Time, ok bool) {
+	switch {
+	case len(f.sealed) > 0:
+		return f.opened, true
+	case len(f.open.docs) > 0:
+		return f.opened.Add(f.o.BatchAge), true
+	}
+	return time.Time{}, false
+}
+
+// Recovered notes documents that an earlier process left in the spool.
+func (f *Flow) Recovered(n int) {
+	f.ledger.Received += uint64(n)
+	f.ledger.Spooled += uint64(n)
+}
+
+// Unspool makes a batch of documents that are taken from the spool, each an action line and a source with their
+// newlines, as [Batch.Doc] gave them. They are settled like any other, but hold no checkpoint back: the spool keeps them
+// until then. It refuses text that is no such document.
+func (f *Flow) Unspool(docs [][]byte) (*Batch, error) {
+	if uint64(len(docs)) > f.ledger.Spooled {
+		return nil, fmt.Errorf("eventsink: %d documents from the spool, but it holds %d; note what an earlier process left with Recovered", len(docs), f.ledger.Spooled)
+	}
+	b := &Batch{}
+	for i, text := range docs {
+		source := sourceOffset(text)
+		if source < 0 {
+			return nil, fmt.Errorf("eventsink: document %d from the spool, %q: want an action line and a source line", i, short(string(text)))
+		}
+		b.take(text, doc{source: source, token: spoolToken | (f.unspooled + Token(i))})
+	}
+	for i, d := range b.docs {
+		f.spool[d.token] = len(docs[i])
+		f.bytes += len(docs[i])
+	}
+	f.unspooled += Token(len(docs))
+	f.ledger.Spooled -= uint64(len(docs))
+	f.ledger.InFlight += uint64(len(docs))
+	return b, nil
+}
+
+// SpoolDropped notes documents that the spool dropped because it is full, for a cause such as "spool_full".
+func (f *Flow) SpoolDropped(n int, cause string) {
+	count := min(uint64(max(n, 0)), f.ledger.Spooled)
+	f.ledger.Spooled -= count
+	f.ledger.drop(cause, count)
+}

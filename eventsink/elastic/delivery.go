@@ -1,0 +1,238 @@
+package elastic
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/kubewright/kubewright/eventsink"
+)
+
+// Reply is the answer to one request.
+type Reply struct {
+	// Status of the HTTP response, 0 when there was none: then Err says why.
+	Status     int
+	Body       []byte
+	RetryAfter time.Duration // what [RetryAfter] says of its header
+	Err        error
+}
+
+// DeliveryOptions configure a [Delivery]. Every zero field means its default.
+type DeliveryOptions struct {
+	// The wait after the n-th failure in a row is Backoff<<n, at most MaxBackoff, of which Jitter leaves half to all.
+	Backoff, MaxBackoff time.Duration // 200ms, 30s
+	// Jitter gives a number from 0 to 1. 0.5 if nil.
+	Jitter func() float64
+	// MaxAttempts is how often a document is sent to which the server answers 500: something in it may be what the server
+	// fails on. All other failures are retried for ever. 8.
+	MaxAttempts int
+}
+
+// Settled is a document whose way has ended.
+type Settled struct {
+	Token   eventsink.Token
+	Outcome eventsink.Outcome
+	Item    Item
+	// Action and Source are the two lines of the document, without newlines: what a dead letter holds.
+	Action, Source []byte
+}
+
+// Delivery is one batch on its way: what to send next, and what the answer settles. It is a state machine that sends
+// nothing and waits for nothing, and not safe for concurrent use. Every document is settled once, by an answer of the
+// sink; as long as there is none, it is sent again.
+//
+//	for part, wait := d.Next(); part != nil; part, wait = d.Next() {
+//		… // wait
+//		for _, s := range d.Settle(client.Bulk(ctx, part.Bytes())) {
+//			… // write the dead letter of s, if it is one
+//			flow.Settle(s.Token, s.Outcome, "")
+//		}
+//	}
+type Delivery struct {
+	o        DeliveryOptions
+	queue    []part
+	failures int
+	wait     time.Duration
+	held     error
+	retries  int
+	failed   map[eventsink.Token]int // how often a document was answered with 500
+	bisection
+}
+
+type part struct{ batch *eventsink.Batch }
+
+// NewDelivery starts a batch on its way.
+func NewDelivery(b *eventsink.Batch, o DeliveryOptions) *Delivery {
+	if o.Backoff <= 0 {
+		o.Backoff = 200 * time.Millisecond
+	}
+	if o.MaxBackoff <= 0 {
+		o.MaxBackoff = 30 * time.Second
+	}
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = 8
+	}
+	d := &Delivery{o: o, failed: map[eventsink.Token]int{}, bisection: bisection{whole: b}}
+	if b.Len() > 0 {
+		d.queue = []part{{b}}
+	}
+	return d
+}
+
+// Next is what to send, after a wait. It is nil when every document is settled.
+func (d *Delivery) Next() (part *eventsink.Batch, wait time.Duration) {
+	if len(d.queue) == 0 {
+		return nil, 0
+	}
+	return d.queue[0].batch, d.wait
+}
+
+// Pending are the parts that are not settled, to be spooled when there is no time left.
+func (d *Delivery) Pending() []*eventsink.Batch {
+	var all []*eventsink.Batch
+	for _, p := range d.queue {
+		all = append(all, p.batch)
+	}
+	for _, s := range d.suspects {
+		all = append(all, s.batch)
+	}
+	return all
+}
+
+// Held is why the sink refuses what is sound, nil if it does not. A person has to know.
+func (d *Delivery) Held() error { return d.held }
+
+// Retries is how many requests were answered with a failure that made the same documents go again.
+func (d *Delivery) Retries() int { return d.retries }
+
+// Settle takes the answer to what Next gave, and returns the documents that it settles. Those with the outcome
+// DeadLettered are to be written down before that is believed.
+func (d *Delivery) Settle(r Reply) []Settled {
+	if len(d.queue) == 0 {
+		return nil
+	}
+	switch action := ClassifyHTTP(r.Status, r.Body); action {
+	case Read:
+		return d.read(r)
+	case Split:
+		return d.halve(r, false)
+	case Bisect:
+		return d.halve(r, true)
+	case Wait:
+		kind, reason := requestError(r.Body)
+		d.hold(&Item{Status: r.Status, Type: kind, Reason: reason})
+		d.again(r.RetryAfter)
+	default:
+		d.again(r.RetryAfter)
+	}
+	return nil
+}
+
+// read goes through the items: what has an answer is settled, the rest goes again. An answer that was cut says what it
+// says; one with another number of items says nothing, since no one knows which documents its items are of.
+func (d *Delivery) read(r Reply) []Settled {
+	p := d.queue[0]
+	if n := countItems(r.Body, p.batch.Len()); n != nil {
+		d.hold(&Item{Status: r.Status, Reason: n.Error()})
+		d.again(r.RetryAfter)
+		return nil
+	}
+	answered := make([]bool, p.batch.Len())
+	var settled []Settled
+	var retry []int
+	var held *Item
+	for item, err := range Items(r.Body, p.batch.Len()) {
+		if err != nil {
+			break // what has no answer goes again
+		}
+		if len(settled) == 0 && len(retry) == 0 {
+			settled = append(make([]Settled, 0, p.batch.Len()), d.pass()...)
+		}
+		answered[item.Index] = true
+		outcome, ok := d.outcome(&item, p.batch.Token(item.Index))
+		if ok {
+			settled = append(settled, settle(p.batch, item, outcome))
+			continue
+		}
+		if item.Result == Hold && held == nil {
+			held = &item
+		}
+		retry = append(retry, item.Index)
+	}
+	for i, ok := range answered {
+		if !ok {
+			retry = append(retry, i)
+		}
+	}
+	d.advance(p, retry, held, len(settled) > 0, r.RetryAfter)
+	return settled
+}
+
+// advance replaces the first part by what of it goes again.
+func (d *Delivery) advance(p part, retry []int, held *Item, progress bool, retryAfter time.Duration) {
+	if progress {
+		d.failures = 0
+	}
+	if len(retry) == 0 {
+		d.queue = d.queue[1:]
+		d.wait, d.held = 0, nil
+		return
+	}
+	if len(retry) < p.batch.Len() {
+		p.batch = p.batch.Keep(retry)
+	}
+	d.queue[0] = p
+	d.held = nil
+	if held != nil {
+		d.hold(held)
+	}
+	d.again(retryAfter)
+}
+
+// outcome is that of an item, ok false for one that goes again.
+func (d *Delivery) outcome(i *Item, t eventsink.Token) (o eventsink.Outcome, ok bool) {
+	switch i.Result {
+	case Delivered:
+		return eventsink.Delivered, true
+	case Duplicate:
+		return eventsink.Duplicate, true
+	case Redirected:
+		return eventsink.Redirected, true
+	case Reject:
+		return eventsink.DeadLettered, true
+	case Retry:
+		if i.Status == http.StatusInternalServerError {
+			d.failed[t]++
+		}
+		return eventsink.DeadLettered, i.Status == http.StatusInternalServerError && d.failed[t] >= d.o.MaxAttempts
+	}
+	return 0, false
+}
+
+func (d *Delivery) hold(i *Item) {
+	d.held = fmt.Errorf("elastic: the sink refuses with status %d %s: %s: %w", i.Status, i.Type, clip(i.Reason, 300), ErrHeld)
+}
+
+// ErrHeld means the sink refuses what is sound, because of its state or our permissions.
+var ErrHeld = errors.New("held until it is set right")
+
+func (d *Delivery) again(retryAfter time.Duration) {
+	shift := min(d.failures, 30)
+	wait := d.o.MaxBackoff
+	if w := d.o.Backoff << shift; w > 0 && w < wait {
+		wait = w
+	}
+	share := 0.5
+	if d.o.Jitter != nil {
+		share = min(max(d.o.Jitter(), 0), 1)
+	}
+	wait = wait/2 + time.Duration(share*float64(wait/2))
+	d.wait = max(wait, retryAfter)
+	d.failures++
+	d.retries++
+}
+
+func settle(b *eventsink.Batch, i Item, o eventsink.Outcome) Settled {
+	return Settled{Token: b.Token(i.Index), Outcome: o, Item: i, Action: b.Action(i.Index), Source: b.Source(i.Index)}
+}

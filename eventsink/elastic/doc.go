@@ -1,0 +1,45 @@
+// Package elastic delivers documents to Elasticsearch and OpenSearch: what to send, what an answer means, and what to do
+// about it.
+//
+// A [Delivery] takes one batch of a flow to its end. It is a state machine: it says what to send next and how long to
+// wait, and reads the answers. [Client] is the HTTP around it.
+//
+//	client, err := elastic.NewClient(elastic.Options{URLs: []string{"https://search:9200"}, APIKey: key})
+//	…
+//	d := elastic.NewDelivery(batch, elastic.DeliveryOptions{})
+//	for part, wait := d.Next(); part != nil; part, wait = d.Next() {
+//		… // wait
+//		for _, s := range d.Settle(client.Bulk(ctx, part.Bytes())) {
+//			if s.Outcome == eventsink.DeadLettered {
+//				… // write s.AppendDeadLetter(nil, now)
+//			}
+//			flow.Settle(s.Token, s.Outcome, "")
+//		}
+//	}
+//
+// [Setups] makes the index template and the lifecycle policy that fit the documents.
+//
+// # What an answer means
+//
+//	item 2xx                       delivered; with failure_store "used" redirected
+//	item 409                       duplicate: it is there, never sent again
+//	item 429, 408, 5xx             again, with backoff; 500 eight times, then rejected
+//	item 401, 403, 404,            held: about the index or our permissions, not about the document
+//	  closed or blocked index
+//	item 400 and other 4xx         rejected: a dead letter
+//	request 429, 408, 5xx, none    again, with backoff, Retry-After honoured
+//	request 413                    split in two
+//	request 400                    bisected, until the documents that spoil it are alone; if all of them do, held
+//	request 401, 403, others       held
+//	answer cut or malformed        what has no answer goes again
+//	another number of items        held, and nothing is settled: whose the items are is unknown
+//
+// A document that goes again although it was stored, because the answer was lost, comes back as duplicate: that is what
+// the identities of eventsink.Renderer are for.
+//
+// # Limits
+//
+// Functions and types are pure but for [Client]. Answers are read up to 64 MiB, nest up to 1000 levels, and no answer
+// makes anything panic. Errors and dead letters quote the server's reasons, which may quote documents; credentials are
+// never quoted.
+package elastic

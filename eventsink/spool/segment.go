@@ -1,0 +1,275 @@
+package spool
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// A segment is magic and frames; a frame is the length of a document and the CRC-32C of length and document, both 32
+// bits in little endian, and the document.
+const (
+	magic     = "kwspool1"
+	frameHead = 8
+	suffix    = ".segment"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant
+
+type segment struct {
+	sequence uint64
+	size     int64
+	docs     int
+	// What Sync returned for: the rest is taken back when a write fails.
+	synced     int64
+	syncedDocs int
+}
+
+// done reports whether everything in the segment is before end.
+func (g segment) done(end Position) bool {
+	return g.sequence < end.segment || g.sequence == end.segment && end.offset >= g.size
+}
+
+func (g segment) name() string { return fmt.Sprintf("%020d%s", g.sequence, suffix) }
+
+func (p Position) before(q Position) bool {
+	return p.segment < q.segment || p.segment == q.segment && p.offset < q.offset
+}
+
+func appendFrame(dst, doc []byte) []byte {
+	at := len(dst)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(doc)))
+	dst = append(append(dst, 0, 0, 0, 0), doc...)
+	binary.LittleEndian.PutUint32(dst[at+4:], checksum(dst[at:at+4], doc))
+	return dst
+}
+
+func checksum(length, doc []byte) uint32 {
+	return crc32.Update(crc32.Checksum(length, castagnoli), castagnoli, doc)
+}
+
+// frame is the first frame of text: its size and its document, nil if that is damaged. size is 0 where no frame can be.
+func frame(text []byte) (size int, doc []byte) {
+	if len(text) < frameHead {
+		return 0, nil
+	}
+	n := int(binary.LittleEndian.Uint32(text))
+	if n == 0 || n > MaxDocument || n > len(text)-frameHead {
+		return 0, nil
+	}
+	doc = text[frameHead : frameHead+n]
+	if checksum(text[:4], doc) != binary.LittleEndian.Uint32(text[4:]) {
+		doc = nil
+	}
+	return frameHead + n, doc
+}
+
+// waiting is how many documents of a segment were neither given out nor acknowledged.
+func (s *Spool) waiting(g segment) int {
+	gone := 0
+	for _, p := range [2]Position{s.cursor, s.taken} {
+		if p.segment == g.sequence {
+			gone = max(gone, p.docs)
+		} else if p.segment > g.sequence {
+			gone = g.docs
+		}
+	}
+	return g.docs - gone
+}
+
+// remove deletes the oldest segment. What is behind it is where reading goes on.
+func (s *Spool) remove() error {
+	g := s.segments[0]
+	if len(s.segments) == 1 && s.file != nil {
+		if err := s.file.Close(); err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
+		s.file = nil
+	}
+	if err := os.Remove(s.path(g.name())); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.segments = s.segments[1:]
+	if next := (Position{segment: g.sequence + 1, offset: int64(len(magic))}); s.cursor.before(next) {
+		s.cursor = next
+	}
+	return nil
+}
+
+// roll starts a segment.
+func (s *Spool) roll() error {
+	if s.file != nil {
+		if err := errors.Join(s.sync(), s.closeFile()); err != nil {
+			return err
+		}
+	}
+	g := segment{sequence: max(s.cursor.segment, 1), size: int64(len(magic)), synced: int64(len(magic))}
+	if len(s.segments) > 0 {
+		g.sequence = s.last().sequence + 1
+	}
+	f, err := os.OpenFile(s.path(g.name()), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if _, err := f.WriteAt([]byte(magic), 0); err != nil {
+		return errors.Join(fmt.Errorf("spool: %w", err), f.Close())
+	}
+	s.file, s.segments, s.newNames = f, append(s.segments, g), true
+	return nil
+}
+
+// read appends the documents of a segment from a position on, and moves the position behind them.
+func (s *Spool) read(g segment, at *Position, docs [][]byte, limit int, size *int) ([][]byte, error) {
+	if len(docs) >= limit || at.offset >= g.size || at.segment != g.sequence {
+		return docs, nil
+	}
+	f, err := os.Open(s.path(g.name()))
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	defer func() { _ = f.Close() }() // read only
+	r := bufio.NewReaderSize(io.NewSectionReader(f, at.offset, g.size-at.offset), 64<<10)
+	for len(docs) < limit && at.offset < g.size {
+		n := 0
+		if head, err := r.Peek(frameHead); err == nil {
+			n = int(binary.LittleEndian.Uint32(head))
+		}
+		if n == 0 || n > MaxDocument || at.offset+frameHead+int64(n) > g.size { // Open had read it otherwise: what follows can't be found
+			s.stats.DamagedDocuments += g.docs - at.docs
+			at.offset, at.docs = g.size, g.docs
+			return docs, nil
+		}
+		if n > *size && len(docs) > 0 {
+			return docs, nil
+		}
+		text := make([]byte, frameHead+n)
+		if _, err := io.ReadFull(r, text); err != nil {
+			return nil, fmt.Errorf("spool: %s: %w", g.name(), err)
+		}
+		at.offset += int64(len(text))
+		if _, doc := frame(text); doc != nil {
+			docs = append(docs, doc)
+			*size -= n
+			at.docs++
+		}
+	}
+	if at.offset == g.size && at.docs < g.docs { // Open knows of the damage it has passed over, this is new
+		s.stats.DamagedDocuments += g.docs - at.docs
+		at.docs = g.docs
+	}
+	return docs, nil
+}
+
+// load finds the segments of the directory and checks them.
+func (s *Spool) load() error {
+	entries, err := os.ReadDir(s.dir) // sorted by name
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.cursor = s.loadCursor()
+	for _, e := range entries {
+		digits, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok {
+			continue
+		}
+		g := segment{}
+		if g.sequence, err = strconv.ParseUint(digits, 10, 64); err != nil || g.name() != e.Name() {
+			return fmt.Errorf("spool: %s is not the name of a segment; move it away", s.path(e.Name()))
+		}
+		if err := s.check(&g); err != nil {
+			return err
+		}
+		s.segments = append(s.segments, g)
+	}
+	if err := s.resume(); err != nil {
+		return err
+	}
+	for i := range s.segments {
+		g := &s.segments[i]
+		g.synced, g.syncedDocs = g.size, g.docs
+	}
+	return nil
+}
+
+// check reads a segment. Damage at its end is cut off, so that what is appended is found; damage before is passed over.
+func (s *Spool) check(g *segment) error {
+	text, err := os.ReadFile(s.path(g.name()))
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if !begins(text) {
+		return fmt.Errorf("spool: %s does not begin as a segment; move it away", s.path(g.name()))
+	}
+	if !strings.HasPrefix(string(text[:min(len(text), len(magic))]), magic) {
+		s.stats.DamagedBytes += int64(len(text))
+		g.size = int64(len(magic))
+		return s.rewrite(g.name(), magic)
+	}
+	at, good := len(magic), len(magic)
+	boundary := s.cursor.segment != g.sequence || s.cursor.offset == int64(at)
+	for at < len(text) {
+		n, doc := frame(text[at:])
+		if n == 0 {
+			break
+		}
+		at += n
+		if doc != nil {
+			g.docs++
+			good = at
+		} else {
+			s.stats.DamagedBytes += int64(n)
+		}
+		if s.cursor.segment == g.sequence && s.cursor.offset == int64(at) {
+			boundary, s.cursor.docs = true, g.docs
+		}
+	}
+	s.stats.DamagedBytes += int64(len(text) - at)
+	g.size = int64(good)
+	if !boundary || s.cursor.segment == g.sequence && s.cursor.offset > g.size {
+		s.cursor = Position{segment: g.sequence, offset: int64(len(magic))} // not between documents: give all out again
+	}
+	if good == len(text) {
+		return nil
+	}
+	if err := os.Truncate(s.path(g.name()), g.size); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
+
+// begins reports whether a file may be a segment, also one of which a crash has left no more than its size.
+func begins(text []byte) bool {
+	head := text[:min(len(text), len(magic))]
+	return strings.HasPrefix(magic, strings.TrimRight(string(head), "\x00"))
+}
+
+// resume opens the last segment for writing, and deletes those before the cursor.
+func (s *Spool) resume() error {
+	for len(s.segments) > 0 && s.segments[0].sequence < s.cursor.segment {
+		if err := s.remove(); err != nil {
+			return err
+		}
+	}
+	if len(s.segments) > 0 && s.cursor.segment < s.segments[0].sequence {
+		s.cursor = Position{segment: s.segments[0].sequence, offset: int64(len(magic))}
+	}
+	if len(s.segments) == 0 && s.cursor.segment > 0 { // a crash before the place could follow: the next segment is another
+		s.cursor = Position{segment: s.cursor.segment + 1, offset: int64(len(magic))}
+	}
+	s.taken = s.cursor
+	if len(s.segments) == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(s.path(s.last().name()), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.file = f
+	return nil
+}

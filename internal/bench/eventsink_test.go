@@ -1,0 +1,273 @@
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	restwatch "k8s.io/client-go/rest/watch"
+
+	"github.com/kubewright/kubewright/eventsink"
+	"github.com/kubewright/kubewright/eventsink/elastic"
+)
+
+var eventTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// kubeletEvent is the i-th Event of a run, as a kubelet writes it, with its managedFields.
+func kubeletEvent(i int) *corev1.Event {
+	return &corev1.Event{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Event"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "web-7c5ddbdf54-x2x9k.17f3b1c0a9d4e2f1", Namespace: "shop", UID: types.UID(fmt.Sprintf("0f8fad5b-d9cb-469f-a165-%012x", i)),
+			ResourceVersion: fmt.Sprint(184467 + i), CreationTimestamp: metav1.NewTime(eventTime),
+			ManagedFields: []metav1.ManagedFieldsEntry{{
+				Manager: "kubelet", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", Time: new(metav1.NewTime(eventTime)), FieldsType: "FieldsV1",
+				FieldsV1: metav1.NewFieldsV1(`{"f:count":{},"f:firstTimestamp":{},"f:involvedObject":{},"f:lastTimestamp":{},"f:message":{},"f:reason":{},"f:source":{"f:component":{},"f:host":{}},"f:type":{}}`),
+			}},
+		},
+		InvolvedObject: corev1.ObjectReference{
+			Kind: "Pod", Namespace: "shop", Name: "web-7c5ddbdf54-x2x9k", UID: "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+			APIVersion: "v1", ResourceVersion: "184301", FieldPath: "spec.containers{web}",
+		},
+		Reason: "BackOff", Message: "Back-off restarting failed container web in pod web-7c5ddbdf54-x2x9k_shop(7c9e6679-7425-40de-944b-e07fc1f90ae7)",
+		Source:         corev1.EventSource{Component: "kubelet", Host: "node-17.example.com"},
+		FirstTimestamp: metav1.NewTime(eventTime.Add(-time.Minute)), LastTimestamp: metav1.NewTime(eventTime), Count: 7, Type: "Warning",
+		ReportingController: "kubelet", ReportingInstance: "node-17.example.com",
+	}
+}
+
+// stream is n frames of a watch in a media type.
+func stream(b testing.TB, mediaType string, n int) []byte {
+	info := serializer(b, mediaType)
+	codec := clientgoscheme.Codecs.EncoderForVersion(info.Serializer, corev1.SchemeGroupVersion)
+	var out bytes.Buffer
+	frames := streaming.NewEncoder(info.StreamSerializer.NewFrameWriter(&out), info.StreamSerializer.Serializer)
+	encoder := restwatch.NewEncoder(frames, codec)
+	for i := range n {
+		require.NoError(b, encoder.Encode(&watch.Event{Type: watch.Added, Object: kubeletEvent(i)}))
+	}
+	return out.Bytes()
+}
+
+func serializer(b testing.TB, mediaType string) runtime.SerializerInfo {
+	info, ok := runtime.SerializerInfoForMediaType(clientgoscheme.Codecs.SupportedMediaTypes(), mediaType)
+	require.True(b, ok)
+	return info
+}
+
+// decoder reads a stream as client-go does.
+func decoder(b testing.TB, mediaType string, text []byte) *restwatch.Decoder {
+	info := serializer(b, mediaType)
+	frames := info.StreamSerializer.NewFrameReader(io.NopCloser(bytes.NewReader(text)))
+	return restwatch.NewDecoder(streaming.NewDecoder(frames, info.StreamSerializer.Serializer),
+		clientgoscheme.Codecs.WithoutConversion().DecoderToVersion(info.Serializer, corev1.SchemeGroupVersion))
+}
+
+// store is a server that counts documents and answers as Elasticsearch does.
+type store struct {
+	*httptest.Server
+	documents int
+}
+
+func newStore(b testing.TB) *store {
+	s := &store{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		if r.URL.Path != "/_bulk" {
+			s.documents++
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"_index":"k8s-events","_id":"x","_version":1,"result":"created"}`)
+			return
+		}
+		n := bytes.Count(body, []byte("\n")) / 2
+		s.documents += n
+		_, _ = io.WriteString(w, `{"errors":false,"items":[`+string(bytes.TrimSuffix(bytes.Repeat([]byte(`{"index":{"status":201}},`), n), []byte(",")))+`]}`)
+	}))
+	b.Cleanup(s.Close)
+	return s
+}
+
+// collect is the whole path: protobuf watch, verdict, series, batches to _bulk, every answer read, checkpoint. Without a
+// URL every document is settled when its batch is full.
+func collect(b testing.TB, text []byte, n int, url string) {
+	client, err := elastic.NewClient(elastic.Options{URLs: []string{cmp.Or(url, "http://unused")}})
+	require.NoError(b, err)
+	flow, err := eventsink.NewFlow(eventsink.FlowOptions{})
+	require.NoError(b, err)
+	frames := decoder(b, runtime.ContentTypeProtobuf, text)
+	send := func(batch *eventsink.Batch) {
+		if batch == nil {
+			return
+		}
+		for i := 0; url == "" && i < batch.Len(); i++ {
+			flow.Settle(batch.Token(i), eventsink.Delivered, "")
+		}
+		if url == "" {
+			return
+		}
+		d := elastic.NewDelivery(batch, elastic.DeliveryOptions{})
+		for part, _ := d.Next(); part != nil; part, _ = d.Next() {
+			for _, s := range d.Settle(client.Bulk(context.Background(), part.Bytes())) {
+				flow.Settle(s.Token, s.Outcome, "")
+			}
+		}
+	}
+	var record eventsink.Record
+	for range n {
+		_, object, err := frames.Decode()
+		require.NoError(b, err)
+		eventsink.FromCore(&record, object.(*corev1.Event))
+		_, err = flow.Admit(eventTime, &record, true)
+		require.NoError(b, err)
+		send(flow.Next(eventTime, false))
+	}
+	send(flow.Next(eventTime, true))
+	l := flow.Ledger()
+	require.Equal(b, uint64(n), l.Delivered)
+}
+
+// export is the usual exporter: a watch in JSON, json.Marshal, and one request for each document, unless there is no
+// URL.
+func export(b testing.TB, text []byte, n int, url string) {
+	frames := decoder(b, runtime.ContentTypeJSON, text)
+	for range n {
+		_, object, err := frames.Decode()
+		require.NoError(b, err)
+		event := object.(*corev1.Event)
+		doc, err := json.Marshal(event)
+		require.NoError(b, err)
+		if url == "" {
+			continue
+		}
+		resp, err := http.Post(url+"/k8s-events/_doc/"+string(event.UID), "application/json", bytes.NewReader(doc))
+		require.NoError(b, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(b, err)
+		require.NoError(b, resp.Body.Close())
+		require.Equal(b, http.StatusCreated, resp.StatusCode)
+	}
+}
+
+// BenchmarkEvents takes Events from the bytes of a watch to the answer of a local server (deliver, with the server's own
+// work) or to the bytes of a request (render). One operation is one Event.
+func BenchmarkEvents(b *testing.B) {
+	for _, c := range []struct {
+		work, by, mediaType string
+		run                 func(testing.TB, []byte, int, string)
+		n                   int
+	}{
+		{"deliver", "kubewright", runtime.ContentTypeProtobuf, collect, 20_000},
+		{"deliver", "exporter", runtime.ContentTypeJSON, export, 1000},
+		{"render", "kubewright", runtime.ContentTypeProtobuf, collect, 20_000},
+		{"render", "exporter", runtime.ContentTypeJSON, export, 1000},
+	} {
+		b.Run(c.work+"/"+c.by, func(b *testing.B) {
+			text := stream(b, c.mediaType, c.n)
+			url := ""
+			if c.work == "deliver" {
+				url = newStore(b).URL
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			start := cpuTime()
+			for done := 0; done < b.N; done += c.n {
+				n := min(c.n, b.N-done)
+				c.run(b, text, n, url)
+			}
+			used := cpuTime() - start
+			b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(b.N)/used.Seconds(), "events/cpu-s")
+		})
+	}
+}
+
+// BenchmarkEventSteps is where the time goes. The last two are what they replace.
+func BenchmarkEventSteps(b *testing.B) {
+	event := kubeletEvent(0)
+	var record eventsink.Record
+	eventsink.FromCore(&record, event)
+	renderer, err := eventsink.NewRenderer(eventsink.Format{Cluster: "blue"})
+	require.NoError(b, err)
+	tracker := eventsink.NewTracker(0, 0, eventTime)
+	aggregator, err := eventsink.NewAggregator(eventsink.Limits{})
+	require.NoError(b, err)
+	var buf []byte
+	items := []byte(`{"errors":false,"items":[` + string(bytes.TrimSuffix(bytes.Repeat([]byte(`{"index":{"status":201}},`), 5000), []byte(","))) + `]}`)
+	for _, c := range []struct {
+		name string
+		step func()
+	}{
+		{"FromCore", func() { eventsink.FromCore(&record, event) }},
+		{"Tracker", func() { record.Occurrences++; tracker.Observe(&record, eventTime, true) }},
+		{"Aggregator", func() { aggregator.Add(&record, eventsink.Repeat, 1) }},
+		{"AppendBulk", func() { buf = renderer.AppendBulk(buf[:0], &record) }},
+		{"Items5000", func() {
+			for _, err := range elastic.Items(items, 5000) {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}},
+		{"Marshal", func() {
+			if _, err := json.Marshal(event); err != nil {
+				b.Fatal(err)
+			}
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			start := cpuTime()
+			for b.Loop() {
+				c.step()
+			}
+			b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
+		})
+	}
+	for _, mediaType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
+		b.Run("Decode/"+map[bool]string{true: "protobuf", false: "json"}[mediaType == runtime.ContentTypeProtobuf], func(b *testing.B) {
+			const n = 5000
+			text := stream(b, mediaType, n)
+			var frames *restwatch.Decoder
+			b.ReportAllocs()
+			b.ResetTimer()
+			start := cpuTime()
+			for i := range b.N {
+				if i%n == 0 {
+					frames = decoder(b, mediaType, text)
+				}
+				if _, _, err := frames.Decode(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// Both sides deliver every Event of the same stream.
+func TestSameDocuments(t *testing.T) {
+	const n = 50
+	a, b := newStore(t), newStore(t)
+	collect(t, stream(t, runtime.ContentTypeProtobuf, n), n, a.URL)
+	export(t, stream(t, runtime.ContentTypeJSON, n), n, b.URL)
+	require.Equal(t, n, a.documents)
+	require.Equal(t, n, b.documents)
+}
