@@ -11,8 +11,8 @@ import (
 const module = "github.com/kubewright/kubewright"
 
 // What an importer of a package compiles: modules besides the standard library, its own and those listed here are a
-// defect. A package that is not listed fails the test, and so does one that imports
-// another package of the module that is not under the same directory.
+// defect. A package that is not listed fails the test, and so does one that imports another package of the module that is
+// not under the same directory.
 func TestImporterCompiles(t *testing.T) {
 	kubernetes := []string{
 		"k8s.io/api", "k8s.io/apimachinery", "k8s.io/klog/v2", "k8s.io/kube-openapi", "k8s.io/utils",
@@ -23,44 +23,30 @@ func TestImporterCompiles(t *testing.T) {
 	admission := append([]string{"gomodules.xyz/jsonpatch/v2", "gopkg.in/evanphx/json-patch.v4"}, kubernetes...)
 	testing := append([]string{"github.com/google/go-cmp", "github.com/pmezard/go-difflib", "golang.org/x/tools"}, admission...)
 	allowed := map[string][]string{
-		module + "/admission":                  admission,
-		module + "/admission/admissiontest":    testing,
-		module + "/admission/internal/rawjson": nil,
-		module + "/admission/patch":            admission,
-		module + "/admission/policy":           admission,
-		module + "/cgroupview":                 nil,
-		module + "/cgroupview/node":            nil,
-		module + "/internal/podgen":            kubernetes,
-		module + "/ipwhitelist":                nil,
-		module + "/ipwhitelist/clientip":       nil,
-		module + "/ipwhitelist/httpsig":        nil,
-		module + "/sidecar":                    kubernetes,
-		module + "/staticip":                   nil,
-		module:                                 nil,
-		"github.com/kubewright/kubewright":                                 nil,
-		"github.com/kubewright/kubewright/admission":                       admission,
-		"github.com/kubewright/kubewright/admission/admissiontest":         testing,
-		"github.com/kubewright/kubewright/admission/internal/rawjson":      nil,
-		"github.com/kubewright/kubewright/admission/patch":                 admission,
-		"github.com/kubewright/kubewright/admission/policy":                admission,
-		"github.com/kubewright/kubewright/etcddecode":                      {"golang.org/x/crypto", "golang.org/x/sys"},
-		"github.com/kubewright/kubewright/etcddecode/internal/tables":      nil,
-		"github.com/kubewright/kubewright/etcddecode/etcddb":               nil,
-		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/bolt": nil,
-		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wal":  nil,
-		"github.com/kubewright/kubewright/etcddecode/etcddb/internal/wire": nil,
-		"github.com/kubewright/kubewright/staticip":                        nil,
-		"github.com/kubewright/kubewright":                            nil,
-		"github.com/kubewright/kubewright/admission":                  admission,
-		"github.com/kubewright/kubewright/admission/admissiontest":    testing,
-		"github.com/kubewright/kubewright/admission/internal/rawjson": nil,
-		"github.com/kubewright/kubewright/admission/patch":            admission,
-		"github.com/kubewright/kubewright/admission/policy":           admission,
-		"github.com/kubewright/kubewright/eventsink":                  kubernetes,
-		"github.com/kubewright/kubewright/eventsink/elastic":          kubernetes,
-		"github.com/kubewright/kubewright/eventsink/readiness":        kubernetes,
-		"github.com/kubewright/kubewright/eventsink/spool":            nil,
-		"github.com/kubewright/kubewright/staticip":                   nil,
+		module + "/admission":                       admission,
+		module + "/admission/admissiontest":         testing,
+		module + "/admission/internal/rawjson":      nil,
+		module + "/admission/patch":                 admission,
+		module + "/admission/policy":                admission,
+		module + "/cgroupview":                      nil,
+		module + "/cgroupview/node":                 nil,
+		module + "/etcddecode":                      {"golang.org/x/crypto", "golang.org/x/sys"},
+		module + "/etcddecode/etcddb":               nil,
+		module + "/etcddecode/etcddb/internal/bolt": nil,
+		module + "/etcddecode/etcddb/internal/wal":  nil,
+		module + "/etcddecode/etcddb/internal/wire": nil,
+		module + "/etcddecode/internal/tables":      nil,
+		module + "/eventsink":                       kubernetes,
+		module + "/eventsink/elastic":               kubernetes,
+		module + "/eventsink/readiness":             kubernetes,
+		module + "/eventsink/spool":                 nil,
+		module + "/internal/podgen":                 kubernetes,
+		module + "/ipwhitelist":                     nil,
+		module + "/ipwhitelist/clientip":            nil,
+		module + "/ipwhitelist/httpsig":             nil,
+		module + "/sidecar":                         kubernetes,
+		module + "/staticip":                        nil,
+		module:                                      nil,
 	}
 	packages := golist(t, "{{.ImportPath}}", "./...")
 	require.NotEmpty(t, packages)
