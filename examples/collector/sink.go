@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/kubewright/kubewright/eventsink"
+)
+
+// sink takes documents. It is safe for concurrent use.
+type sink interface {
+	// prepare makes the sink ready to take the first document.
+	prepare(ctx context.Context) error
+	// deliver returns when every document of the batch was settled, or the context ended. What it could not settle by
+	// then stays in flight: the checkpoint has not passed it, so that the next process reads it again. An error is for
+	// what no repetition mends; it ends the collector.
+	deliver(ctx context.Context, b *eventsink.Batch, settle func(...settlement)) error
+	// name is the value of the label sink.
+	name() string
+	close() error
+}
+
+// newSink makes the sink that -sink describes: "-", a file name, an http URL, or kafka://broker,broker/topic.
+func newSink(o *options, e *environment) (sink, error) {
+	if o.sink == "-" {
+		return &fileSink{w: e.out, label: "stdout"}, nil
+	}
+	scheme, _, isURL := strings.Cut(o.sink, "://")
+	if !isURL {
+		return openFileSink(o.sink)
+	}
+	u, err := url.Parse(o.sink)
+	if err != nil || u.Host == "" {
+		return nil, usagef("-sink %s: write a URL with a host, such as https://search.example.com:9200", redacted(o.sink))
+	}
+	switch scheme {
+	case "http", "https":
+		return newElasticSink(o, u, e)
+	case "kafka":
+		return newKafkaSink(o, u, e)
+	}
+	return nil, usagef("-sink %s: the scheme is %q; write http, https or kafka, a file name, or - for standard output", redacted(o.sink), scheme)
+}
+
+// redacted is a URL as it may be shown: a password in it is not.
+func redacted(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "(not a URL)"
+	}
+	return u.Redacted()
+}
+
+// all settles every document of a batch in the same way.
+func all(b *eventsink.Batch, o eventsink.Outcome) []settlement {
+	out := make([]settlement, b.Len())
+	for i := range out {
+		out[i] = settlement{token: b.Token(i), outcome: o}
+	}
+	return out
+}

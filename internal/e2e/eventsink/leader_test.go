@@ -1,0 +1,101 @@
+package eventsink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/internal/e2e/cluster"
+	"github.com/kubewright/kubewright/internal/e2e/opensearch"
+)
+
+// TestReplicasTakeOver has three replicas, of which one reads. One that ends hands over at once, from where it stopped;
+// one that is killed is missed when its lease has run out. Meanwhile Events keep coming. The history mode shows each
+// state of an Event, so that a gap can't hide behind a later state.
+func TestReplicasTakeOver(t *testing.T) {
+	c := shared.Get(t)
+	client := newClient(t, c)
+	node := opensearch.Start(t)
+	clearEvents(t, client)
+	replicas := map[string]*collector{}
+	for n := range 3 {
+		name := fmt.Sprint("replica-", n)
+		replicas[name] = startCollector(t, c, "-sink="+node.URL, "-setup", "-retention=-1", "-replicas=-1", "-index=lease", "-mode=history",
+			"-lease=default/collector", "-lease-duration=4s", "-identity="+name, "-checkpoint=configmap:default/lease")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	f := &flood{client: client, namespace: c.Namespace(t), workers: 2, rate: 100}
+	var flooding sync.WaitGroup
+	var floodErr error
+	flooding.Go(func() { floodErr = f.run(ctx) })
+
+	first := leader(t, replicas, "")
+	require.NoError(t, replicas[first].ready())
+	began := time.Now()
+	require.NoError(t, replicas[first].Stop(), "it hands over, and ends without an error")
+	second := leader(t, replicas, first)
+	t.Logf("%s took over from %s, which was told to end, after %s", second, first, time.Since(began).Round(100*time.Millisecond))
+	require.NoError(t, replicas[first].Start(t.Context()))
+
+	began = time.Now()
+	replicas[second].Kill()
+	third := leader(t, replicas, second)
+	t.Logf("%s took over from %s, which was killed, after %s", third, second, time.Since(began).Round(100*time.Millisecond))
+	require.NoError(t, replicas[second].Start(t.Context()))
+	for name, r := range replicas {
+		require.NoError(t, r.ready(), "%s stands by, or reads", name)
+	}
+
+	stop()
+	flooding.Wait()
+	require.NoError(t, floodErr)
+	want := settledStore(t, c)
+	cluster.Eventually(t, time.Minute, func() error {
+		got := map[string]int64{}
+		for _, hit := range node.All(t, "lease-*", "event.id") {
+			got[hit.ID]++
+		}
+		for uid, n := range want {
+			if id := fmt.Sprintf("%s-%d", uid, n); got[id] != 1 {
+				return fmt.Errorf("%s is there %d times", id, got[id])
+			}
+		}
+		return nil
+	})
+	require.Greater(t, f.made.Load(), int64(300))
+}
+
+// leader returns who reads, once it is exactly one and not the one that has gone.
+func leader(t *testing.T, replicas map[string]*collector, gone string) (name string) {
+	t.Helper()
+	cluster.Eventually(t, 30*time.Second, func() error {
+		var leaders []string
+		for n, r := range replicas {
+			if n == gone {
+				continue
+			}
+			s, err := r.scrape()
+			if err != nil {
+				return err
+			}
+			if s.sum["eventsink_leader"] == 1 {
+				leaders = append(leaders, n)
+			}
+		}
+		if len(leaders) != 1 {
+			return fmt.Errorf("%v read", leaders)
+		}
+		name = leaders[0]
+		if name == gone {
+			return errors.New("it has gone")
+		}
+		return nil
+	})
+	return name
+}

@@ -1,0 +1,198 @@
+package eventsink
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubewright/kubewright/internal/e2e/cluster"
+	"github.com/kubewright/kubewright/internal/e2e/opensearch"
+)
+
+// TestNothingIsLostAndNothingTwice is the promise of the collector: while Events come from everywhere, it is killed, its
+// sink is stopped, and etcd forgets what it has not read. In the end, every Event that etcd has is in the index, exactly
+// once, with the count that it has in etcd.
+func TestNothingIsLostAndNothingTwice(t *testing.T) {
+	c := shared.Get(t)
+	client := newClient(t, c)
+	node := opensearch.Start(t)
+	t.Log(node.Version(t))
+	clearEvents(t, client)
+	r := startCollector(t, c, "-sink="+node.URL, "-setup", "-retention=-1", "-replicas=-1", "-index=chaos", "-cluster=e2e",
+		"-checkpoint=configmap:default/chaos", "-buffer-bytes=300000", "-batch-bytes=100000", "-dead-letters="+filepath.Join(t.TempDir(), "dead.ndjson"))
+	f := &flood{client: client, namespace: c.Namespace(t), workers: 8, rate: 250}
+	stop := f.everything(t)
+
+	r.handles(t, 500)
+	t.Log("the collector is killed in the middle of it, twice")
+	for range 2 {
+		r.Kill()
+		require.NoError(t, r.Start(t.Context()))
+		r.handles(t, 300)
+	}
+	outage(t, c, node, r, f)
+	t.Log("the collector is killed, etcd is compacted while it is away, and the sink is killed while it reads")
+	r.Kill()
+	compactEtcd(t, c)
+	require.NoError(t, r.Start(t.Context()))
+	r.handles(t, 200)
+	node.Kill()
+	node.Up(t)
+	r.handles(t, 500)
+
+	stop()
+	want := settledStore(t, c)
+	require.Greater(t, len(want), 3000)
+	cluster.Eventually(t, 2*time.Minute, func() error { return differ(want, indexed(t, node, "chaos-*")) })
+	cluster.Eventually(t, time.Minute, r.settled(t))
+	s := r.mustScrape(t)
+	require.Zero(t, s.sum["eventsink_dropped_total"])
+	require.Zero(t, s.series[`eventsink_documents_total{outcome="dead_letter",sink="elastic"}`])
+	require.NoError(t, r.ready())
+	t.Logf("%d Events, of which a flood made %d; this last process: received %v, duplicates %v",
+		len(want), f.made.Load(), s.sum["eventsink_received_total"], s.series[`eventsink_documents_total{outcome="duplicate",sink="elastic"}`])
+}
+
+// outage stops the sink until the buffer is full and the watch is closed, compacts etcd so that what was not read can't
+// be watched any more, and starts the sink again.
+func outage(t *testing.T, c *cluster.Cluster, node *opensearch.Node, r *collector, f *flood) {
+	t.Helper()
+	t.Log("the sink is stopped: the buffer fills, and the watch is closed")
+	node.Stop(t)
+	r.ended(t, "backpressure")
+	compactEtcd(t, c)
+	before := f.made.Load()
+	cluster.Eventually(t, 30*time.Second, func() error {
+		if f.made.Load() < before+500 {
+			return errors.New("no Events")
+		}
+		return nil
+	})
+	compactEtcd(t, c)
+	node.Up(t)
+	r.ended(t, "expired")
+}
+
+// ended waits until a request to the API server has ended for a cause.
+func (c *collector) ended(t *testing.T, cause string) {
+	t.Helper()
+	cluster.Eventually(t, time.Minute, func() error {
+		s, err := c.scrape()
+		if err == nil && s.series[`eventsink_watch_restarts_total{cause="`+cause+`"}`] == 0 {
+			err = fmt.Errorf("nothing ended because of %s", cause)
+		}
+		return err
+	})
+}
+
+// handles waits until the process has settled that many documents.
+func (c *collector) handles(t *testing.T, documents float64) {
+	t.Helper()
+	cluster.Eventually(t, time.Minute, func() error {
+		s, err := c.scrape()
+		if err == nil && s.sum["eventsink_documents_total"] < documents {
+			err = fmt.Errorf("%v documents", s.sum["eventsink_documents_total"])
+		}
+		return err
+	})
+}
+
+// everything has Events come from the flood, from client-go's recorders and from real controllers, until stop.
+func (f *flood) everything(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	var floodErr, controllersErr error
+	running.Go(func() { floodErr = f.run(ctx) })
+	running.Go(func() { recorders(ctx, f.client, f.namespace) })
+	running.Go(func() { controllersErr = controllers(ctx, f.client, f.namespace) })
+	return func() {
+		cancel()
+		running.Wait()
+		require.NoError(t, floodErr)
+		require.NoError(t, controllersErr)
+	}
+}
+
+// settledStore reads all Events once nobody writes any more: recorders and controllers have queues.
+func settledStore(t *testing.T, c *cluster.Cluster) map[string]int64 {
+	t.Helper()
+	client := newClient(t, c)
+	var last map[string]int64
+	cluster.Eventually(t, time.Minute, func() error {
+		now := stored(t, client)
+		err := differ(now, last)
+		if err != nil {
+			last = now
+			time.Sleep(2 * time.Second) // long enough for a write of somebody to show
+		}
+		return err
+	})
+	return last
+}
+
+// indexed are the versions of the documents, by UID. Under two ids an Event would be there twice.
+func indexed(t *testing.T, node *opensearch.Node, pattern string) map[string]int64 {
+	t.Helper()
+	all := map[string]int64{}
+	for _, hit := range node.All(t, pattern, "event.id", "kubernetes.event.count") {
+		var d struct {
+			Event      struct{ ID string }
+			Kubernetes struct{ Event struct{ Count int64 } }
+		}
+		require.NoError(t, json.Unmarshal(hit.Source, &d))
+		require.Equal(t, hit.ID, d.Event.ID)
+		require.Equal(t, hit.Version, d.Kubernetes.Event.Count)
+		require.NotContains(t, all, hit.ID, "%s is in two indices", hit.ID)
+		all[hit.ID] = hit.Version
+	}
+	return all
+}
+
+// compactEtcd makes etcd forget all revisions but the present, as the API server does every five minutes.
+func compactEtcd(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	var status struct{ Header struct{ Revision string } }
+	etcd(t, c, "/v3/maintenance/status", `{}`, &status)
+	revision, err := strconv.ParseInt(status.Header.Revision, 10, 64)
+	require.NoError(t, err)
+	etcd(t, c, "/v3/kv/compaction", fmt.Sprintf(`{"revision":"%d","physical":true}`, revision), nil)
+}
+
+// etcd asks etcd's JSON gateway.
+func etcd(t *testing.T, c *cluster.Cluster, path, body string, answer any) {
+	t.Helper()
+	resp, err := http.Post(c.EtcdEndpoint+path, "application/json", bytes.NewReader([]byte(body)))
+	require.NoError(t, err)
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	if answer != nil {
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(answer))
+	}
+}
+
+func deployment(namespace string, labels map[string]string) *appsv1.Deployment {
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: namespace},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: new(int32(2)), Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "registry.example.com/web"}}},
+			},
+		},
+	}
+}
