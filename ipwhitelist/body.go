@@ -7,13 +7,14 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"math"
 
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
 )
 
 func (o *Route) maxBody() int64 {
 	if o.MaxBody > 0 {
-		return o.MaxBody
+		return min(o.MaxBody, math.MaxInt64-bytes.MinRead) // there is room to read one byte more
 	}
 	return defaultMaxBody
 }
@@ -42,6 +43,9 @@ func (c *check) openBody() error {
 	}
 	if err := httpsig.CheckDigest(digest, sha256.Sum256(data)); err != nil {
 		return &Error{ReasonDigest, err}
+	}
+	if len(c.r.Trailer) > 0 { // net/http has them from HTTP/1.1 also when they were not announced
+		return &Error{ReasonCoverage, errors.New("trailers can't be covered")}
 	}
 	c.body = replay{bytes.NewReader(data), c.r.Body}
 	return nil

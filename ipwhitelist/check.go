@@ -188,10 +188,14 @@ func (c *check) spend() error {
 			return err
 		}
 	}
-	if c.o.UnsignedBody && c.parts.Body && !c.sig.Covers("content-digest") {
+	if c.o.UnsignedBody && c.parts.Body && !c.sig.Covers("content-digest") && !c.shadow() {
+		if c.r.ContentLength > c.o.maxBody() {
+			return &Error{ReasonTooLarge, nil}
+		}
 		c.body = limitBody(c.r.Body, c.o.maxBody())
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), c.g.o.ReplayTimeout)
+	// Not with the request's end: who replays and goes away must not be able to make the memory fail.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.g.o.ReplayTimeout)
 	defer cancel()
 	added, err := c.g.o.Replay.Add(ctx, Nonce{
 		Key: c.sig.KeyID, Value: c.sig.Nonce, Now: c.d.Time, Until: c.sig.Until(c.g.o.Window),

@@ -23,13 +23,15 @@ type Report struct {
 
 // CallerUsage is what a caller has proven. Good credentials in mode ip count as well, though they do not decide there.
 type CallerUsage struct {
-	Name     string            `json:"name"`
-	Mode     Mode              `json:"mode"` // without an override
-	Override *Override         `json:"override,omitempty"`
-	Signed   Event             `json:"signed"`
-	APIKey   Event             `json:"api_key"`
-	Failed   Event             `json:"failed"` // proven, or from an address of the caller
-	Failures map[Reason]uint64 `json:"failures,omitempty"`
+	Name     string    `json:"name"`
+	Mode     Mode      `json:"mode"` // without an override
+	Override *Override `json:"override,omitempty"`
+	// AllowAPIKey is that of the configuration: without it mode signature refuses API keys.
+	AllowAPIKey bool              `json:"allow_api_key,omitempty"`
+	Signed      Event             `json:"signed"`
+	APIKey      Event             `json:"api_key"`
+	Failed      Event             `json:"failed"` // proven, or from an address of the caller
+	Failures    map[Reason]uint64 `json:"failures,omitempty"`
 }
 
 // RuleUsage is what the addresses of a rule were used for.
@@ -61,7 +63,7 @@ func (g *Guard) Report() Report {
 	for _, name := range slices.Sorted(maps.Keys(s.callers)) {
 		c := s.callers[name]
 		r.Callers = append(r.Callers, CallerUsage{
-			Name: name, Mode: c.Mode, Override: cloneOverride(c.Override), Signed: c.usage.signed.snapshot(),
+			Name: name, Mode: c.Mode, Override: cloneOverride(c.Override), AllowAPIKey: c.AllowAPIKey, Signed: c.usage.signed.snapshot(),
 			APIKey: c.usage.apiKey.snapshot(), Failed: c.usage.failed.snapshot(), Failures: c.usage.failures.snapshot(),
 		})
 	}
