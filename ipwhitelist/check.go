@@ -34,6 +34,9 @@ type check struct {
 // otherwise. It does not call the Observer.
 func (g *Guard) Check(r *http.Request, o Route) (*http.Request, Decision) {
 	c := check{g: g, s: g.current.Load(), r: r, o: &o, body: r.Body}
+	if c.body == nil { // of a request that no server made
+		c.body = http.NoBody
+	}
 	c.d.Time = g.o.Clock()
 	c.locate()
 	err := c.credential()
@@ -192,7 +195,7 @@ func (c *check) spend() error {
 		if c.r.ContentLength > c.o.maxBody() {
 			return &Error{ReasonTooLarge, nil}
 		}
-		c.body = limitBody(c.r.Body, c.o.maxBody())
+		c.body = limitBody(c.body, c.o.maxBody())
 	}
 	// Not with the request's end: who replays and goes away must not be able to make the memory fail.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.g.o.ReplayTimeout)

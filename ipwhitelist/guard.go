@@ -114,6 +114,9 @@ func (g *Guard) Replace(c Config) error {
 		return err
 	}
 	s.sum = sum
+	for _, r := range s.rules {
+		r.usage.since.CompareAndSwap(0, g.o.Clock().Unix())
+	}
 	g.current.Store(s)
 	return nil
 }

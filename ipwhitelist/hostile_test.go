@@ -111,6 +111,38 @@ func TestReadinessOfCallersWithAPIKeys(t *testing.T) {
 	require.True(t, w.g.Report().Readiness("billing", Criteria{}).Ready)
 }
 
+// A rule with another name has been watched under it only since then: silence before proves nothing.
+func TestReadinessAfterARuleWasRenamed(t *testing.T) {
+	w := newWorld(t, ModeReport)
+	w.config.Rules[1].Callers = []string{"shop"}
+	require.NoError(t, w.g.Replace(w.config))
+	for range 100 {
+		w.do(Route{}, w.sign(request(nowhere, "GET", "/v1", ""), "billing.active"))
+	}
+	w.now = w.now.Add(8 * 24 * time.Hour)
+	w.do(Route{}, request(proxy, "GET", "/v1", ""))
+	require.Contains(t, w.g.Report().Readiness("billing", Criteria{}).Blockers[0], "relied on its address")
+	w.config.Rules[0].Name = "renamed"
+	require.NoError(t, w.g.Replace(w.config))
+	for _, r := range []Report{w.g.Report(), MergeReports(w.g.Report())} {
+		require.Contains(t, fmt.Sprint(r.Readiness("billing", Criteria{}).Blockers), "rule renamed: observed since")
+	}
+	first := w.g.Report()
+	w.now = w.now.Add(7 * 24 * time.Hour)
+	require.True(t, w.g.Report().Readiness("billing", Criteria{}).Ready)
+	second := w.g.Report()
+	second.Rules[1].Since = first.Until // a process that began when the first one ended
+	require.True(t, MergeReports(first, second).Readiness("billing", Criteria{}).Ready)
+}
+
+// A request that was not made by a server may have no body.
+func TestRequestsWithoutABody(t *testing.T) {
+	w := newWorld(t, ModeSignature)
+	r := w.sign(request(nowhere, "POST", "/v1", "abc"), "billing.active")
+	r.Body = nil
+	require.Equal(t, 401, w.do(Route{}, r).Code)
+}
+
 // A kubelet swaps a mount while it is read: a key that moves from one entry to the other must not be missed.
 func TestSecretsThatChangeWhileTheyAreRead(t *testing.T) {
 	text, _ := newKey(t, "billing.2")

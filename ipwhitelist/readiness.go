@@ -89,6 +89,8 @@ func (r Report) relied(out *Readiness, quiet time.Duration) {
 		case !lists:
 		case open != "":
 			out.Notes = append(out.Notes, fmt.Sprintf("rule %s stays open for %s: unsigned requests from it are admitted as before", rule.Name, open))
+		case rule.Since.After(r.Since) && r.Until.Sub(rule.Since) < quiet:
+			out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: observed since %s: wait until %s", rule.Name, stamp(rule.Since), stamp(rule.Since.Add(quiet))))
 		case rule.IPOnly.Count > 0 && r.Until.Sub(rule.IPOnly.Last) < quiet:
 			out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: %d requests relied on its address alone, the last at %s%s", rule.Name, rule.IPOnly.Count, stamp(rule.IPOnly.Last), culprits(rule)))
 		}
