@@ -7,13 +7,14 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"math"
 
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
 )
 
 func (o *Route) maxBody() int64 {
 	if o.MaxBody > 0 {
-		return o.MaxBody
+		return min(o.MaxBody, math.MaxInt64-bytes.MinRead) // there is room to read one byte more
 	}
 	return defaultMaxBody
 }
@@ -21,19 +22,19 @@ func (o *Route) maxBody() int64 {
 // openBody compares the body with its signed digest: now, or while it is read. If it is not right, c.body still gives
 // all of it, for the case that the address admits the request.
 func (c *check) openBody() error {
-	digest := c.r.Header.Get("Content-Digest")
+	body, digest := c.body, c.r.Header.Get("Content-Digest")
 	switch {
 	case c.shadow():
-		c.body = newDigestBody(c.r.Body, digest, -1, c.streamFailed)
+		c.body = newDigestBody(body, digest, -1, c.streamFailed)
 		return nil
 	case c.r.ContentLength > c.o.maxBody():
 		return &Error{ReasonTooLarge, nil}
 	case c.o.Stream:
-		c.body = newDigestBody(c.r.Body, digest, c.o.maxBody(), c.streamFailed)
+		c.body = newDigestBody(body, digest, c.o.maxBody(), c.streamFailed)
 		return nil
 	}
-	data, err := readBody(c.r.Body, c.r.ContentLength, c.o.maxBody())
-	c.body = replay{io.MultiReader(bytes.NewReader(data), &failing{c.r.Body, err}), c.r.Body}
+	data, err := readBody(body, c.r.ContentLength, c.o.maxBody())
+	c.body = replay{io.MultiReader(bytes.NewReader(data), &failing{body, err}), body}
 	switch {
 	case err != nil:
 		return &Error{ReasonBody, err}
@@ -43,7 +44,10 @@ func (c *check) openBody() error {
 	if err := httpsig.CheckDigest(digest, sha256.Sum256(data)); err != nil {
 		return &Error{ReasonDigest, err}
 	}
-	c.body = replay{bytes.NewReader(data), c.r.Body}
+	if len(c.r.Trailer) > 0 { // net/http has them from HTTP/1.1 also when they were not announced
+		return &Error{ReasonCoverage, errors.New("trailers can't be covered")}
+	}
+	c.body = replay{bytes.NewReader(data), body}
 	return nil
 }
 

@@ -34,6 +34,9 @@ type check struct {
 // otherwise. It does not call the Observer.
 func (g *Guard) Check(r *http.Request, o Route) (*http.Request, Decision) {
 	c := check{g: g, s: g.current.Load(), r: r, o: &o, body: r.Body}
+	if c.body == nil { // of a request that no server made
+		c.body = http.NoBody
+	}
 	c.d.Time = g.o.Clock()
 	c.locate()
 	err := c.credential()
@@ -188,10 +191,14 @@ func (c *check) spend() error {
 			return err
 		}
 	}
-	if c.o.UnsignedBody && c.parts.Body && !c.sig.Covers("content-digest") {
-		c.body = limitBody(c.r.Body, c.o.maxBody())
+	if c.o.UnsignedBody && c.parts.Body && !c.sig.Covers("content-digest") && !c.shadow() {
+		if c.r.ContentLength > c.o.maxBody() {
+			return &Error{ReasonTooLarge, nil}
+		}
+		c.body = limitBody(c.body, c.o.maxBody())
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), c.g.o.ReplayTimeout)
+	// Not with the request's end: who replays and goes away must not be able to make the memory fail.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.g.o.ReplayTimeout)
 	defer cancel()
 	added, err := c.g.o.Replay.Add(ctx, Nonce{
 		Key: c.sig.KeyID, Value: c.sig.Nonce, Now: c.d.Time, Until: c.sig.Until(c.g.o.Window),

@@ -115,6 +115,7 @@ func (k *keyCounts) use(now time.Time) { k.used.add(now) }
 type ruleCounts struct {
 	ipOnly, refused event
 	canary          atomic.Uint64 // requests that the canary percentage was applied to
+	since           atomic.Int64  // seconds since 1970: when a rule of this name was first in place
 
 	mu                       sync.Mutex
 	addresses, paths, agents top

@@ -30,6 +30,8 @@ type Decision struct {
 	Client netip.Addr
 	// Clock is how far the signer's clock is ahead, with the time of the way, if the signature is proven.
 	Clock time.Duration
+	// Took is how long the check took, with the body and the memory of nonces; it is set for the Observer alone.
+	Took time.Duration
 	// Deprecated and Sunset are what a client in mode report is told.
 	Deprecated, Sunset time.Time
 }

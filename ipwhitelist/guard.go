@@ -114,6 +114,9 @@ func (g *Guard) Replace(c Config) error {
 		return err
 	}
 	s.sum = sum
+	for _, r := range s.rules {
+		r.usage.since.CompareAndSwap(0, g.o.Clock().Unix())
+	}
 	g.current.Store(s)
 	return nil
 }
@@ -167,6 +170,9 @@ func (g *Guard) Handler(next http.Handler) http.Handler { return g.Route(Route{}
 func (g *Guard) Route(o Route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		admitted, d := g.Check(r, o)
+		if g.o.Observer != nil {
+			d.Took = g.o.Clock().Sub(d.Time)
+		}
 		if admitted == nil {
 			g.refuse(w, r, d)
 			g.observe(r, d)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -72,8 +73,24 @@ func keyLine(s State, words []string) (Key, error) {
 }
 
 // CallersFromFS reads mounted Secrets: one directory a caller, named after it, with the entries that [CallerFromSecret]
-// knows as files. Names that begin with a dot, which kubelets use for the swap of a mount, are passed over.
+// knows as files. Names that begin with a dot, which kubelets use for the swap of a mount, are passed over. It reads
+// everything twice: half of a mount from before its swap and half from behind it could lack a key that moves from one
+// entry to another.
 func CallersFromFS(fsys fs.FS) ([]Caller, error) {
+	last, err := readCallers(fsys)
+	for range 3 {
+		before, failed := last, err
+		if last, err = readCallers(fsys); err == nil && failed == nil && reflect.DeepEqual(before, last) {
+			return last, nil
+		}
+	}
+	if err == nil {
+		err = errors.New("ipwhitelist: the secrets of callers change while they are read: try again")
+	}
+	return nil, err
+}
+
+func readCallers(fsys fs.FS) ([]Caller, error) {
 	dirs, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("ipwhitelist: %w", err)

@@ -26,7 +26,7 @@ type Readiness struct {
 //
 //   - ip → either: the caller proves requests, and none of its credentials has failed for as long as Criteria.Quiet.
 //   - either → report: the same, with MinRequests.
-//   - report → signature: the same, and if the caller is the last one that keeps a rule open, nothing has relied on the
+//   - report → signature: the same, and API keys must be allowed in mode signature or out of use for as long; and if the caller is the last one that keeps a rule open, nothing has relied on the
 //     rule's addresses for as long. If others keep the rule open, unsigned requests from there are still admitted, so
 //     that the step breaks nothing; it protects only handlers behind [RequireCaller].
 func (r Report) Readiness(caller string, c Criteria) Readiness {
@@ -49,10 +49,11 @@ func (r Report) Readiness(caller string, c Criteria) Readiness {
 		return out
 	}
 	proven := u.Signed.Count
-	if out.To != ModeSignature {
+	switch {
+	case out.To != ModeSignature || u.AllowAPIKey:
 		proven += u.APIKey.Count
-	} else if u.APIKey.Count > 0 {
-		out.Notes = append(out.Notes, fmt.Sprintf("%d requests had an API key, the last at %s: set allow_api_key, or they are refused", u.APIKey.Count, stamp(u.APIKey.Last)))
+	case u.APIKey.Count > 0 && r.Until.Sub(u.APIKey.Last) < c.Quiet:
+		block("%d requests had an API key, the last at %s: set allow_api_key, or they are refused", u.APIKey.Count, stamp(u.APIKey.Last))
 	}
 	need := c.MinRequests
 	if out.From == ModeIP {
@@ -88,6 +89,8 @@ func (r Report) relied(out *Readiness, quiet time.Duration) {
 		case !lists:
 		case open != "":
 			out.Notes = append(out.Notes, fmt.Sprintf("rule %s stays open for %s: unsigned requests from it are admitted as before", rule.Name, open))
+		case rule.Since.After(r.Since) && r.Until.Sub(rule.Since) < quiet:
+			out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: observed since %s: wait until %s", rule.Name, stamp(rule.Since), stamp(rule.Since.Add(quiet))))
 		case rule.IPOnly.Count > 0 && r.Until.Sub(rule.IPOnly.Last) < quiet:
 			out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: %d requests relied on its address alone, the last at %s%s", rule.Name, rule.IPOnly.Count, stamp(rule.IPOnly.Last), culprits(rule)))
 		}

@@ -213,7 +213,7 @@ func TestEveryReasonIsReachable(t *testing.T) {
 				require.Zero(t, body.read, "nothing of the body is read")
 				require.Equal(t, calls, w.replay.calls, "no nonce is used up")
 			}
-			require.Equal(t, c.status == 401, rec.Header().Get("WWW-Authenticate") == `Signature realm="orders"`)
+			require.Equal(t, c.status == 401, rec.Header().Get("WWW-Authenticate") == `Signature realm="orders", error="`+reasonOf(t, rec)+`"`)
 			require.Equal(t, c.status == 401, rec.Header().Get("Accept-Signature") != "")
 			require.Equal(t, c.status == 503, rec.Header().Get("Retry-After") == "1")
 			reached[c.reason] = true

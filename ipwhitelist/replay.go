@@ -57,9 +57,9 @@ type generation struct {
 }
 
 // NewMemoryReplay makes a memory for so many nonces, of which perKey may be of one key; 0 is 1,000,000 and half of
-// total. Each
-// is kept for retention at least, 0 is 2 minutes, and at most twice that: it must not be less than
-// [httpsig.Window.Retention] of the guard's window. A minute of 5,000 requests a second is 300,000.
+// total. Each is kept for retention at least, 0 is 2 minutes, and at most twice that: it must not be less than
+// [httpsig.Window.Retention] of the guard's window. What does not fit is refused, so make room for twice the retention:
+// the default is good for 4,000 requests a second, and half as many by one key; 5,000 need 1,200,000.
 func NewMemoryReplay(total, perKey int, retention time.Duration) (*MemoryReplay, error) {
 	m := &MemoryReplay{max: total, perKey: perKey, retention: retention}
 	if m.max == 0 {
@@ -89,6 +89,7 @@ func (m *MemoryReplay) Add(_ context.Context, n Nonce) (bool, error) {
 	if n.Until.Sub(n.Now) > m.retention {
 		return false, errors.New("ipwhitelist: a nonce is good for longer than nonces are remembered: raise the retention of NewMemoryReplay")
 	}
+	n.Now = n.Now.Round(0) // the clock on the wall, as signatures have it: the monotonic one does not see when it is set
 	full := n.id(m.seed[:])
 	id := [16]byte(full[:16])
 	m.mu.Lock()

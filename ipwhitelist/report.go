@@ -23,13 +23,15 @@ type Report struct {
 
 // CallerUsage is what a caller has proven. Good credentials in mode ip count as well, though they do not decide there.
 type CallerUsage struct {
-	Name     string            `json:"name"`
-	Mode     Mode              `json:"mode"` // without an override
-	Override *Override         `json:"override,omitempty"`
-	Signed   Event             `json:"signed"`
-	APIKey   Event             `json:"api_key"`
-	Failed   Event             `json:"failed"` // proven, or from an address of the caller
-	Failures map[Reason]uint64 `json:"failures,omitempty"`
+	Name     string    `json:"name"`
+	Mode     Mode      `json:"mode"` // without an override
+	Override *Override `json:"override,omitempty"`
+	// AllowAPIKey is that of the configuration: without it mode signature refuses API keys.
+	AllowAPIKey bool              `json:"allow_api_key,omitempty"`
+	Signed      Event             `json:"signed"`
+	APIKey      Event             `json:"api_key"`
+	Failed      Event             `json:"failed"` // proven, or from an address of the caller
+	Failures    map[Reason]uint64 `json:"failures,omitempty"`
 }
 
 // RuleUsage is what the addresses of a rule were used for.
@@ -37,6 +39,9 @@ type RuleUsage struct {
 	Name    string   `json:"name"`
 	Callers []string `json:"callers"`
 	Mode    Mode     `json:"mode"` // of an unsigned request from it
+	// Since is when a rule of this name was first in place. What its addresses were used for before, under another name,
+	// is not here.
+	Since time.Time `json:"since,omitzero"`
 	// IPOnly is what its address alone admitted, Refused what it did not admit, canary included.
 	IPOnly  Event `json:"ip_only"`
 	Refused Event `json:"refused"`
@@ -61,7 +66,7 @@ func (g *Guard) Report() Report {
 	for _, name := range slices.Sorted(maps.Keys(s.callers)) {
 		c := s.callers[name]
 		r.Callers = append(r.Callers, CallerUsage{
-			Name: name, Mode: c.Mode, Override: cloneOverride(c.Override), Signed: c.usage.signed.snapshot(),
+			Name: name, Mode: c.Mode, Override: cloneOverride(c.Override), AllowAPIKey: c.AllowAPIKey, Signed: c.usage.signed.snapshot(),
 			APIKey: c.usage.apiKey.snapshot(), Failed: c.usage.failed.snapshot(), Failures: c.usage.failures.snapshot(),
 		})
 	}
@@ -80,7 +85,7 @@ func (g *Guard) Report() Report {
 
 func (r *rule) report(now time.Time) RuleUsage {
 	u := RuleUsage{
-		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Callers)), Mode: r.modeAt(now),
+		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Callers)), Mode: r.modeAt(now), Since: time.Unix(r.usage.since.Load(), 0).UTC(),
 		IPOnly: r.usage.ipOnly.snapshot(), Refused: r.usage.refused.snapshot(),
 	}
 	r.usage.mu.Lock()
@@ -168,9 +173,16 @@ func (c CallerUsage) sum(reports []Report) CallerUsage {
 
 func (u RuleUsage) sum(reports []Report) RuleUsage {
 	u.IPOnly, u.Refused, u.Addresses, u.Paths, u.UserAgents = Event{}, Event{}, nil, nil, nil
+	var until time.Time
 	for _, r := range reports {
 		for _, o := range r.Rules {
 			if o.Name == u.Name {
+				if until.IsZero() || o.Since.Sub(until) > maxGap {
+					u.Since = o.Since
+				}
+				if r.Until.After(until) {
+					until = r.Until
+				}
 				u.IPOnly, u.Refused = u.IPOnly.merge(o.IPOnly), u.Refused.merge(o.Refused)
 				u.Addresses = addSamples(u.Addresses, o.Addresses)
 				u.Paths = addSamples(u.Paths, o.Paths)

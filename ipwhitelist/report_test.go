@@ -119,8 +119,12 @@ func TestReadiness(t *testing.T) {
 			r.Rules[0].Callers = []string{"billing", "shop"}
 			r.Rules[0].IPOnly = ago(0, 5)
 		}, "", "rule a stays open for shop"},
-		{"report, API key", ModeReport, func(r *Report) { r.Callers[0].APIKey = ago(0, 200) }, "", "set allow_api_key"},
-		{"report, API key alone", ModeReport, func(r *Report) { r.Callers[0].Signed, r.Callers[0].APIKey = Event{}, ago(0, 200) }, "0 requests were proven", ""},
+		{"report, API key", ModeReport, func(r *Report) { r.Callers[0].APIKey = ago(0, 200) }, "200 requests had an API key, the last at 2026-11-21T00:00:00Z: set allow_api_key", ""},
+		{"report, API key long ago", ModeReport, func(r *Report) { r.Callers[0].APIKey = ago(8*day, 200) }, "", ""},
+		{"report, API key alone", ModeReport, func(r *Report) { r.Callers[0].Signed, r.Callers[0].APIKey = Event{}, ago(8*day, 200) }, "0 requests were proven", ""},
+		{"report, API key alone, allowed", ModeReport, func(r *Report) {
+			r.Callers[0].Signed, r.Callers[0].APIKey, r.Callers[0].AllowAPIKey = Event{}, ago(0, 200), true
+		}, "", ""},
 		{"signature", ModeSignature, nil, "", "end of the way"},
 		{"unknown", ModeIP, func(r *Report) { r.Callers[0].Name = "x" }, `there is no caller "billing"`, ""},
 	} {

@@ -17,7 +17,8 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, d Decision) {
 	h := w.Header()
 	switch reason.Status() {
 	case http.StatusUnauthorized: // RFC 9110, 15.5.2 asks for the first, RFC 9421, 5.1 defines the second
-		h.Set("WWW-Authenticate", `Signature realm="`+g.o.Realm+`"`)
+		// error is the reason of the body, which an answer to HEAD does not have.
+		h.Set("WWW-Authenticate", `Signature realm="`+g.o.Realm+`", error="`+reason.Public()+`"`)
 		h.Set("Accept-Signature", httpsig.Accept(r.ContentLength != 0))
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")

@@ -31,7 +31,9 @@ func (p *provider) observe(r *http.Request, d ipwhitelist.Decision) {
 	if d.Reason != "" {
 		args = append(args, "reason", d.Reason, "error", d.Err)
 	}
-	if d.Reason == ipwhitelist.ReasonMAC && d.Caller != "" { // what the caller's side can compare with "signedapi sign -explain"
+	// What the caller's side can compare with "signedapi sign -explain". Of unknown keys, too: the answer is on its way
+	// when this is done, and must not tell them by its time.
+	if d.Reason == ipwhitelist.ReasonMAC || d.Reason == ipwhitelist.ReasonUnknownKey {
 		if base, err := httpsig.Explain(httpsig.FromServer(r)); err == nil {
 			args = append(args, "base", base)
 		}

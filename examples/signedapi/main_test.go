@@ -95,7 +95,7 @@ func TestKeygenAndSign(t *testing.T) {
 
 	out, _, code = runCommand(t, "sign", "-key-file", path, "-d", `{"it's": 1}`, "-H", "Authorization: Bearer x", "http://orders.svc.example.com/v1/orders?dry=1")
 	require.Equal(t, exitOK, code)
-	require.Contains(t, out, `--data-binary '{"it'\''s": 1}'`)
+	require.Contains(t, out, `--data-raw '{"it'\''s": 1}'`)
 	key, err := httpsig.ParseKey(string(kept.Secret))
 	require.NoError(t, err)
 	h := http.Header{}
@@ -266,6 +266,7 @@ func TestServe(t *testing.T) {
 	for _, says := range []string{
 		`ipwhitelist_ip_only_total{rule="local"} 3`, `ipwhitelist_key_uses_total{caller="billing",key="billing.1",state="active"} 26`,
 		`ipwhitelist_caller_mode{caller="billing",mode="either",override=""} 1`, "ipwhitelist_clock_offset_seconds_bucket",
+		"ipwhitelist_nonce_entries 26", "ipwhitelist_verify_seconds_count",
 	} {
 		require.Contains(t, metrics, says)
 	}

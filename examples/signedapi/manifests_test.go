@@ -97,6 +97,9 @@ func TestReadme(t *testing.T) {
 	require.NoError(t, err)
 	m := newMetrics()
 	m.decision(ipwhitelist.Decision{Reason: ipwhitelist.ReasonMAC, Shadow: "billing"})
+	m.decision(ipwhitelist.Decision{Reason: ipwhitelist.ReasonReplayed, Identity: ipwhitelist.Identity{Via: ipwhitelist.ViaIP}})
+	m.decision(ipwhitelist.Decision{Reason: ipwhitelist.ReasonUnavailable, Err: ipwhitelist.ErrReplayFull})
+	m.watchNonces(&ipwhitelist.MemoryReplay{})
 	guard, err := ipwhitelist.New(ipwhitelist.Config{
 		Version: 1, Callers: []ipwhitelist.Caller{{Name: "billing", Mode: ipwhitelist.ModeIP, APIKeys: []ipwhitelist.APIKey{{ID: "k", SHA256: strings.Repeat("ab", 32), State: ipwhitelist.Active}}}},
 		Rules: []ipwhitelist.Rule{{Name: "r", Prefixes: []string{"192.0.2.1"}, Callers: []string{"billing"}}},
@@ -117,7 +120,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	require.True(t, slices.Contains(names, "ip_only_last_seen_timestamp_seconds"))
-	require.Len(t, names, 11)
+	require.Len(t, names, 16)
 	start := strings.Index(string(text), `{"version": 1,`)
 	require.Positive(t, start)
 	sample, _, _ := strings.Cut(string(text)[start:], "\n\n")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,10 @@ type metrics struct {
 	decisions    *prometheus.CounterVec
 	failures     *prometheus.CounterVec
 	shadow       *prometheus.CounterVec
+	shadowFailed *prometheus.CounterVec
+	replays      *prometheus.CounterVec
+	nonceFull    *prometheus.CounterVec
+	verify       prometheus.Histogram
 	unresolved   prometheus.Counter
 	clock        prometheus.Histogram
 	reloadErrors prometheus.Counter
@@ -34,6 +39,13 @@ func newMetrics() *metrics {
 		decisions:    prometheus.NewCounterVec(counter("decisions_total", "Requests, by proven caller, rule of the address, what admitted them, result and mode."), []string{"caller", "rule", "by", "result", "mode"}),
 		failures:     prometheus.NewCounterVec(counter("credential_failures_total", "Credentials that were not accepted, by the caller whose key it claims to be, and reason."), []string{"caller", "reason"}),
 		shadow:       prometheus.NewCounterVec(counter("shadow_total", "Good credentials of callers in mode ip."), []string{"caller"}),
+		shadowFailed: prometheus.NewCounterVec(counter("shadow_failures_total", "Credentials that were not accepted, of requests that their address admitted."), []string{"caller"}),
+		replays:      prometheus.NewCounterVec(counter("replay_total", "Nonces that were used before."), []string{"caller"}),
+		nonceFull:    prometheus.NewCounterVec(counter("nonce_full_total", "Nonces for which the memory had no room."), []string{"caller"}),
+		verify: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "verify_seconds", Help: "How long checks took, with the body and the memory of nonces.",
+			Buckets: []float64{5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3, 1e-2, 0.1, 1},
+		}),
 		unresolved:   prometheus.NewCounter(counter("ip_unresolved_total", "Requests whose client's address is not known.")),
 		reloadErrors: prometheus.NewCounter(counter("reload_errors_total", "Configurations that were not loaded.")),
 		clock: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -43,7 +55,7 @@ func newMetrics() *metrics {
 		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "config_loaded_timestamp_seconds", Help: "When the configuration last changed."}),
 	}
 	m.reloaded.SetToCurrentTime()
-	m.registry.MustRegister(m.decisions, m.failures, m.shadow, m.unresolved, m.clock, m.reloadErrors, m.reloaded,
+	m.registry.MustRegister(m.decisions, m.failures, m.shadow, m.shadowFailed, m.replays, m.nonceFull, m.verify, m.unresolved, m.clock, m.reloadErrors, m.reloaded,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -57,8 +69,9 @@ func (m *metrics) decision(d ipwhitelist.Decision) {
 		result = "refused"
 	}
 	m.decisions.WithLabelValues(d.Identity.Caller, d.Rule, by, result, string(d.Mode)).Inc()
+	m.verify.Observe(d.Took.Seconds())
 	if d.Reason != "" && d.Reason != ipwhitelist.ReasonMissing {
-		m.failures.WithLabelValues(d.Caller, string(d.Reason)).Inc()
+		m.failure(d)
 	}
 	if d.Shadow != "" {
 		m.shadow.WithLabelValues(d.Shadow).Inc()
@@ -71,12 +84,33 @@ func (m *metrics) decision(d ipwhitelist.Decision) {
 	}
 }
 
+func (m *metrics) failure(d ipwhitelist.Decision) {
+	m.failures.WithLabelValues(d.Caller, string(d.Reason)).Inc()
+	switch {
+	case d.Reason == ipwhitelist.ReasonReplayed:
+		m.replays.WithLabelValues(d.Caller).Inc()
+	case errors.Is(d.Err, ipwhitelist.ErrReplayFull):
+		m.nonceFull.WithLabelValues(d.Caller).Inc()
+	}
+	if d.Identity.Via == ipwhitelist.ViaIP {
+		m.shadowFailed.WithLabelValues(d.Caller).Inc()
+	}
+}
+
 func (m *metrics) reload(err error) {
 	if err != nil {
 		m.reloadErrors.Inc()
 		return
 	}
 	m.reloaded.SetToCurrentTime()
+}
+
+// watchNonces adds the size of the process's own memory of nonces. That of a Redis is for its own exporter to tell.
+func (m *metrics) watchNonces(memory *ipwhitelist.MemoryReplay) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Namespace: namespace, Name: "nonce_entries", Help: "Nonces that this process remembers."},
+		func() float64 { return float64(memory.Len()) },
+	))
 }
 
 // watch adds what the guard counts itself, read when it is scraped.
@@ -118,7 +152,7 @@ func (u *usage) Collect(ch chan<- prometheus.Metric) {
 	mode := description("caller_mode", "1 for the mode of each caller.", "caller", "mode", "override")
 	for _, c := range r.Callers {
 		override := ""
-		if c.Override != nil && c.Override.Until.After(r.Until) {
+		if c.Override != nil && !c.Override.From.After(r.Until) && c.Override.Until.After(r.Until) {
 			override = string(c.Override.Mode)
 		}
 		ch <- prometheus.MustNewConstMetric(mode, prometheus.GaugeValue, 1, c.Name, string(c.Mode), override)

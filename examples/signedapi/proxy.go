@@ -50,6 +50,9 @@ func rewrite(upstream string) func(*httputil.ProxyRequest) {
 	return func(p *httputil.ProxyRequest) {
 		path, query, _ := strings.Cut(p.In.RequestURI, "?")
 		p.Out.URL = &url.URL{Scheme: "http", Host: upstream, Opaque: path, RawQuery: query}
+		if strings.HasPrefix(path, "//") { // in Opaque, this would be another host
+			p.Out.URL.Opaque, p.Out.URL.Path, p.Out.URL.RawPath = "", p.In.URL.Path, path
+		}
 		p.Out.Host = p.In.Host
 	}
 }

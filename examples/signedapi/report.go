@@ -97,7 +97,7 @@ func printReport(out io.Writer, r ipwhitelist.Report) error {
 	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "LAST SIGNED")
 	for _, c := range r.Callers {
 		mode := string(c.Mode)
-		if c.Override != nil && c.Override.Until.After(r.Until) {
+		if c.Override != nil && !c.Override.From.After(r.Until) && c.Override.Until.After(r.Until) {
 			mode += " (override " + string(c.Override.Mode) + ")"
 		}
 		line(c.Name, mode, c.Signed.Count, c.APIKey.Count, c.Failed.Count, when(c.Signed.Last))

@@ -36,7 +36,14 @@ func serve(ctx context.Context, args []string, s streams) error {
 		return usageError{err}
 	}
 	options := ipwhitelist.Options{Realm: o.realm, Authority: o.authority, ReplayFailOpen: o.failOpen, Observer: p.observe}
-	if o.redis != "" {
+	if o.redis == "" {
+		memory, err := ipwhitelist.NewMemoryReplay(0, 0, options.Window.Retention())
+		if err != nil {
+			return err
+		}
+		p.metrics.watchNonces(memory)
+		options.Replay = memory
+	} else {
 		p.replay = newRedisReplay(o.redis, o.redisPrefix)
 		defer func() { _ = p.replay.close() }() // the process ends
 		options.Replay = p.replay.Replay

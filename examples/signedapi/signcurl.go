@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"net/http"
@@ -54,6 +55,9 @@ func sign(_ context.Context, args []string, s streams) error {
 	body, err := readData(*data)
 	if err != nil {
 		return usageError{err}
+	}
+	if bytes.IndexByte(body, 0) >= 0 {
+		return usagef("the body has a zero byte, which no argument of a command can have")
 	}
 	r, err := http.NewRequest(methodFor(*method, body), left[0], http.NoBody)
 	if err != nil {
@@ -110,7 +114,7 @@ func signed(r *http.Request, body []byte, key *httpsig.Key, explain bool) (strin
 // curl writes a command for a POSIX shell.
 func curl(r *http.Request, body []byte) string {
 	var b strings.Builder
-	b.WriteString("curl --path-as-is -X " + quote(r.Method))
+	b.WriteString("curl --globoff --path-as-is -X " + quote(r.Method))
 	for _, name := range []string{"Content-Digest", "Signature-Input", "Signature"} {
 		for _, value := range r.Header[name] {
 			b.WriteString(" \\\n  -H " + quote(name+": "+value))
@@ -125,7 +129,7 @@ func curl(r *http.Request, body []byte) string {
 		}
 	}
 	if len(body) > 0 {
-		b.WriteString(" \\\n  --data-binary " + quote(string(body)))
+		b.WriteString(" \\\n  --data-raw " + quote(string(body)))
 	}
 	b.WriteString(" \\\n  " + quote(r.URL.String()) + "\n")
 	return b.String()

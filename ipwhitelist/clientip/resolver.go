@@ -113,8 +113,17 @@ func lastCut(s string) (rest, last string, more bool) {
 	if i >= 0 {
 		rest, more = s[:i], true
 	}
-	return rest, strings.Trim(s[i+1:], " \t"), more
+	last = s[i+1:]
+	for len(last) > 0 && blank(last[0]) { // strings.Trim, without what it prepares
+		last = last[1:]
+	}
+	for len(last) > 0 && blank(last[len(last)-1]) {
+		last = last[:len(last)-1]
+	}
+	return rest, last, more
 }
+
+func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 func (r *Resolver) trusts(a netip.Addr) bool {
 	if r.trusted == nil {

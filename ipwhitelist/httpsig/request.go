@@ -42,7 +42,7 @@ func FromServer(r *http.Request) Request {
 	return Request{
 		Method: r.Method, Authority: r.Host, Target: r.RequestURI, Header: r.Header,
 		Body:     r.ContentLength != 0, // -1 is chunked, or HTTP/2 without a length
-		Trailers: len(r.Trailer) > 0,   // net/http drops those that are not announced
+		Trailers: len(r.Trailer) > 0,   // those that are announced: others come with the end of the body
 	}
 }
 

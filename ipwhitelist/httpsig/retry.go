@@ -51,10 +51,16 @@ func (t *Transport) learn(req *http.Request, res *http.Response) (time.Duration,
 	return offset, offset.Abs() <= maxOffset && (offset-t.Offset()).Abs() >= time.Second
 }
 
-// reasonOf reads the beginning of a problem and puts it back.
+// reasonOf reads the beginning of a problem and puts it back. An answer to HEAD has no body: there the reason is the
+// parameter error of WWW-Authenticate, in the one form in which package ipwhitelist writes it.
 func reasonOf(res *http.Response) string {
 	if !strings.HasPrefix(res.Header.Get("Content-Type"), "application/problem+json") {
 		return ""
+	}
+	if res.Request != nil && res.Request.Method == http.MethodHead {
+		_, rest, _ := strings.Cut(res.Header.Get("WWW-Authenticate"), `", error="`)
+		reason, _, _ := strings.Cut(rest, `"`)
+		return reason
 	}
 	start, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
 	res.Body = struct {

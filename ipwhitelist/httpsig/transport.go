@@ -23,7 +23,8 @@ type TransportOptions struct {
 	Key func() (*Key, error)
 	// Hosts are those that requests are signed for: "orders.svc.example.com", with a port if it is not 80 or 443, or
 	// "https://orders.svc.example.com" for that scheme alone. Requests to others, redirects among them, are sent as they
-	// are.
+	// are. If Request.Host differs from the URL's host, both must be listed: net/http keeps Request.Host when it follows a
+	// redirect like "//other.example.com/", and that host must not get a signature for the first one.
 	Hosts []string
 	// Cover are fields to sign, if a request has them, beside those of the profile.
 	Cover []string
@@ -140,8 +141,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *Transport) signsFor(req *http.Request) bool {
-	a, err := Authority(cmp.Or(req.Host, req.URL.Host))
-	return err == nil && (t.hosts[a] || t.hosts[req.URL.Scheme+"://"+a])
+	return t.lists(req.URL.Scheme, req.URL.Host) && t.lists(req.URL.Scheme, cmp.Or(req.Host, req.URL.Host))
+}
+
+func (t *Transport) lists(scheme, host string) bool {
+	a, err := Authority(host)
+	return err == nil && (t.hosts[a] || t.hosts[scheme+"://"+a])
 }
 
 // send signs a clone and sends it.

@@ -309,3 +309,35 @@ http {
 	require.NoError(t, os.WriteFile(file, conf.Bytes(), 0o644))
 	start(t, path, "-p", dir, "-c", file, "-e", "stderr")
 }
+
+// shippedNginx tests and runs examples/signedapi/nginx.conf, with the addresses and directories of the test in it.
+func shippedNginx(t *testing.T, listen, provider string) {
+	t.Helper()
+	path := components.Program(t, "nginx", "nginx-light")
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "examples", "signedapi", "nginx.conf"))
+	require.NoError(t, err)
+	conf := string(text)
+	for _, c := range [][2]string{
+		{" /tmp/", " " + dir + "/"},
+		{"listen 8090;", "listen " + listen + ";"},
+		{"server orders.example.com:80;", "server " + provider + ";"},
+		{"proxy_bind 192.0.2.10;", "proxy_bind 127.0.0.2;"},
+		{"worker_processes auto;", "worker_processes 1;"},
+	} {
+		require.Contains(t, conf, c[0])
+		conf = strings.ReplaceAll(conf, c[0], c[1])
+	}
+	file, global := filepath.Join(dir, "nginx.conf"), "daemon off;"
+	require.NoError(t, os.WriteFile(file, []byte(conf), 0o644))
+	if os.Geteuid() == 0 {
+		global += " user root;" // the directories are ours
+	}
+	args := []string{"-p", dir, "-c", file, "-e", "stderr", "-g", global}
+	out, err := exec.Command(path, append(args, "-t")...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NotContains(t, string(out), "[warn]")
+	start(t, path, args...)
+	eventually(t, "nginx listens", answers(listen))
+}

@@ -29,7 +29,7 @@ func dialer(addr string) func(context.Context, string, string) (net.Conn, error)
 	}
 }
 
-// hardened is what examples/signedapi/nginx.conf does.
+// hardened is what examples/signedapi/nginx.conf does, for servers beside others.
 const hardened = `proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For ""; proxy_http_version 1.1;
 proxy_set_header Connection ""; proxy_next_upstream off; proxy_bind 127.0.0.2;`
 
@@ -52,10 +52,17 @@ func TestNginx(t *testing.T) {
 	for _, addr := range addrs {
 		eventually(t, "nginx listens", answers(addr))
 	}
+	addrs["shipped"] = freePort(t)
+	shippedNginx(t, addrs["shipped"], provider.api)
 	for _, c := range []struct {
 		config, method, target, body string
 		status                       int
 	}{
+		{"shipped", "GET", "/v1/orders/42", "", 200},
+		{"shipped", "GET", "/v1/orders/a%2Fb%20c?x=%2F;y&z", "", 200},
+		{"shipped", "GET", "//v1//../v1/orders/%7e", "", 404}, // admitted; the provider has no such route
+		{"shipped", "POST", "/v1/orders", `{"n": 1}`, 201},
+		{"shipped", "PUT", "/v1/uploads/x", strings.Repeat("x", 900<<10), 201},
 		{"hardened", "GET", "/v1/orders/42", "", 200},
 		{"hardened", "GET", "/v1/orders/a%2Fb%20c?x=%2F;y&z", "", 200},
 		{"hardened", "GET", "/v1//../v1/orders/%7e", "", 404}, // admitted; the provider has no such route
@@ -84,8 +91,7 @@ func TestNginxIsTheWhitelistedAddress(t *testing.T) {
 	s := newSetup(t, ipwhitelist.ModeEither)
 	provider := s.serve()
 	addr := freePort(t)
-	nginx(t, fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; %s } }", addr, provider.api, hardened))
-	eventually(t, "nginx listens", answers(addr))
+	shippedNginx(t, addr, provider.api)
 	for via, want := range map[string]int{addr: 200, provider.api: 401} {
 		status, err := send(via, "/v1/whoami", http.Header{"X-Forwarded-For": {"127.0.0.2"}, "X-Real-Ip": {"127.0.0.2"}})
 		require.NoError(t, err)
