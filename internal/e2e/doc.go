@@ -1,6 +1,6 @@
 // Package e2e proves kubewright against the real thing: kube-apiserver, kube-controller-manager,
-// kubectl and etcd, built from source and run on loopback. The tests are in this directory; the
-// packages below it are the harness.
+// kubectl and etcd, built from source and run on loopback. The tests of the webhook are in
+// this directory. The harness is in packages below it:
 //
 //	binaries     builds the Kubernetes programs, once
 //	cluster      runs them
@@ -8,7 +8,22 @@
 //	oracle       the API server's own webhook plugin, in process, for many cheap patches
 //	podsecurity  Kubernetes' own Pod Security evaluator and its test Pods
 //
-// # What is shown
+//	components   programs of Debian's packages
+//	opensearch   a real node of OpenSearch, by Maven
+//
+// Tests with a directory of their own:
+//
+//	bulkmodel    the model of _bulk, against a real node and under the vendors' clients
+//	cgroupview   real cgroups, the runtimes installed here, LXCFS, FUSE
+//	embedding    each package imported alone; admission in a controller-runtime manager
+//	etcddb       etcd's files, beside a running etcd and after its death
+//	etcddecode   what an API server stores with each provider of encryption; recovery
+//	eventsink    examples/collector: kills, outages, compactions, Prometheus, Kafka
+//	ipwhitelist  nginx, Redis, libfaketime, wrk
+//	readme       every command of every README
+//	sidecar      generated Pods by dry run, go-ucfg, a real Filebeat, reinvocation
+//
+// # What is shown here
 //
 //	admission_oracle, spoiled_patch,   thousands of generated patches, applied by the API server's
 //	unstructured_patch                 own plugin
