@@ -15,11 +15,10 @@ package sidecar
 // The kubelet expands $(NAME) and $$ in commands, so neither is in here.
 const wrapper = `drain=$1
 shift
-child= timer= over=
+child= over=
 drain() {
-  [ -n "$timer" ] && return
+  trap : TERM INT
   { sleep "$drain"; kill -USR1 "${$}"; } &
-  timer=$!
 }
 end() {
   over=1
