@@ -82,6 +82,8 @@ func (CPUCount) asked(v *values) bool { return v.has(cpusKey) }
 const (
 	javaOptions = "JAVA_TOOL_OPTIONS"
 	goMaxProcs  = "GOMAXPROCS"
+
+	processorCountFlag = "-XX:ActiveProcessorCount="
 )
 
 var processorCount = regexp.MustCompile(`(^|\s)-XX:ActiveProcessorCount=`)
@@ -155,5 +157,5 @@ func (n CPUCount) tell(e *edit, c *corev1.Container, count string) {
 		e.warn("cpus: container " + c.Name + " sets -XX:ActiveProcessorCount itself, which stays")
 		return
 	}
-	e.addWord("cpus.java", c, javaOptions, "-XX:ActiveProcessorCount="+count)
+	e.addWord("cpus.java", c, javaOptions, processorCountFlag+count)
 }

@@ -17,7 +17,8 @@ type Sidecar struct {
 	Title string `json:"name"` // behind "sidecar." in the annotation: a DNS label of at most 40
 
 	// Containers and InitContainers come behind the Pod's own. An init container with restartPolicy Always is a native
-	// sidecar; an ordinary container keeps a Job from ending. Volumes they mount have to be among Volumes.
+	// sidecar. An ordinary container keeps a Pod from ending, so it is for Pods that always restart: Jobs are refused, or
+	// skipped where only a default asks for it. Volumes they mount have to be among Volumes.
 	Containers     []corev1.Container `json:"containers,omitempty"`
 	InitContainers []corev1.Container `json:"initContainers,omitempty"`
 	Volumes        []corev1.Volume    `json:"volumes,omitempty"`
@@ -122,6 +123,9 @@ func (s Sidecar) inject(e *edit) {
 		e.skip(s.Name(), ReasonPodSecurity, fmt.Sprintf("it needs Pod Security level %s, and the namespace has %s", level, e.ns.Level))
 		return
 	}
+	if len(s.Containers) > 0 && e.wouldHang(s.Name(), s.Name()) {
+		return
+	}
 	for _, v := range s.Volumes {
 		e.addVolume(s.Name(), v)
 	}
@@ -161,7 +165,10 @@ func (s Sidecar) fitted(e *edit, c corev1.Container) corev1.Container {
 		if own.Capabilities != nil {
 			confined.Capabilities = nil
 		}
-		confined.RunAsUser, confined.RunAsNonRoot = nil, nil
+		confined.RunAsUser = nil
+		if e.ns.Level != LevelRestricted { // under which it must be said, and levelOf has seen that it does not contradict
+			confined.RunAsNonRoot = nil
+		}
 		own := overlay(*own, *confined)
 		confined = &own
 	}

@@ -34,7 +34,8 @@
 //
 // They rest on one annotation, <prefix>/injected: a record of what was added. It tells what is ours from what is the
 // user's when the API server calls a webhook again, and undoes it. What is no longer as it was left belongs to
-// whoever changed it. Whoever writes a record by hand changes only their own Pod.
+// whoever changed it. A record that was written by hand takes away only what the Set could have added: not the container
+// of another webhook, which a user would like to be without.
 //
 // # No lost tail
 //

@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 
@@ -40,13 +39,24 @@ func (r *record) eject(pod *corev1.Pod, prefix string) {
 }
 
 func (r *record) ejectHosts(spec *corev1.PodSpec) {
+	ours := map[string]map[string]bool{} // by address: lists may be long
 	for _, added := range r.Hostnames {
-		if entry := aliasOf(spec, added.IP); entry != nil {
-			entry.Hostnames = without(entry.Hostnames, func(h string) bool { return slices.Contains(added.Hostnames, h) })
+		if ours[added.IP] == nil {
+			ours[added.IP] = map[string]bool{}
+		}
+		for _, h := range added.Hostnames {
+			ours[added.IP][h] = true
+		}
+	}
+	for ip, names := range ours {
+		if entry := aliasOf(spec, ip); entry != nil {
+			entry.Hostnames = without(entry.Hostnames, func(h string) bool { return names[h] })
 		}
 	}
 	spec.HostAliases = without(spec.HostAliases, func(h corev1.HostAlias) bool {
-		return slices.ContainsFunc(r.HostAliases, func(added corev1.HostAlias) bool { return reflect.DeepEqual(h, added) })
+		return slices.ContainsFunc(r.HostAliases, func(added corev1.HostAlias) bool {
+			return h.IP == added.IP && slices.Equal(h.Hostnames, added.Hostnames)
+		})
 	})
 }
 
@@ -73,7 +83,9 @@ func (in *recordIn) eject(c *corev1.Container) {
 		}
 	}
 	c.VolumeMounts = without(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-		return slices.ContainsFunc(in.Mounts, func(added corev1.VolumeMount) bool { return covers(added, m) })
+		return slices.ContainsFunc(in.Mounts, func(added corev1.VolumeMount) bool {
+			return added.MountPath == m.MountPath && added.Name == m.Name && covers(added, m)
+		})
 	})
 	if c.LivenessProbe == nil {
 		c.LivenessProbe = in.Liveness.DeepCopy()

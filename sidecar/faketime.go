@@ -31,7 +31,7 @@ func (FakeTime) keys() []Key {
 	return []Key{
 		{Name: faketimeKey, Values: "an offset such as `+15d`, a start such as `@2030-01-01 00:00:00`, each with a speed such as ` x2` or not, or a time that stands still", Doc: "The time that the containers see.", parse: parseFakeTime},
 		{Name: "faketime.libc", Values: "`glibc` or `musl`", Doc: "The C library of the images. Required: with the wrong one, programs do not start.", parse: oneOf(libcs()...)},
-		{Name: "faketime.containers", Values: "names of containers", Doc: "Which containers. All that are no init containers without it.", parse: parseContainers},
+		{Name: "faketime.containers", Values: "names of containers", Doc: "Which containers. They can't be init containers. All others without it.", parse: parseContainers},
 		{Name: "faketime.java", Values: boolWords, Doc: "The containers run Java, whose waiting hangs on a faked monotonic clock.", parse: parseBool},
 		{Name: "faketime.frozen", Values: boolWords, Doc: "Allows a time that stands still, in which no timeout ever ends.", parse: parseBool},
 	}
@@ -81,6 +81,11 @@ func (f FakeTime) inject(e *edit) {
 		return
 	}
 	chosen := e.knownContainers("faketime.containers")
+	for _, name := range chosen {
+		if e.container(name) != nil && !e.isApp(name) {
+			e.refuse("faketime.containers", "%s is an init container, which runs before the library is there; leave it out", name)
+		}
+	}
 	done := false
 	for _, c := range e.allContainers() {
 		if slices.Contains(chosen, c.Name) || len(chosen) == 0 && e.isApp(c.Name) {

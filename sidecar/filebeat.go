@@ -27,7 +27,7 @@ type Filebeat struct {
 
 	// Classic runs an ordinary container, for clusters before Kubernetes 1.29, instead of a native sidecar (KEP-753). It
 	// gets SIGTERM together with the application and has to wait out its grace period, and it would keep a Job from
-	// ending, so Pods that do not always restart are refused.
+	// ending, so Pods that do not always restart are refused, or skipped where only a default asks for it.
 	Classic bool `json:"classic,omitempty"`
 	// Drain is how long the shipper reads on after the application has ended, so that the last lines are found: 5 s if zero,
 	// and no less, because it looks for new files and for new lines every 2 s. Where lines are joined, it takes 3 s more,
@@ -123,8 +123,7 @@ func (f Filebeat) inject(e *edit) {
 	if serves == nil {
 		return
 	}
-	if f.Classic && e.pod.Spec.RestartPolicy != "" && e.pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
-		e.refuse(pathsKey, "the Pod has restartPolicy %s, and this cluster runs log shippers as ordinary containers, which would keep it from ending; leave the annotation out", e.pod.Spec.RestartPolicy)
+	if f.Classic && e.wouldHang(f.Name(), pathsOf(spec.Streams[0].Name)) {
 		return
 	}
 	config, err := f.Render(*spec)

@@ -13,6 +13,9 @@ import (
 func (f Filebeat) mountLogs(e *edit, spec *LogSpec, serves, shipper *corev1.Container) {
 	for _, d := range logDirs(spec) {
 		if m := covering(shipper, d.path); m != nil && m.Name != shipperConfig && m.Name != shipperData {
+			if own := covering(serves, d.path); own == nil || cleanPath(own.MountPath) != cleanPath(m.MountPath) {
+				e.refuse(d.key, "%s is in another volume than %s, around it, which has logs too; write paths that are in one volume", d.path, m.MountPath)
+			}
 			continue // another stream's directory has brought it
 		}
 		if m := below(serves, d.path); m != nil {

@@ -2,8 +2,15 @@ package sidecar
 
 import "strings"
 
+// maxKeyName is how long the name of an annotation may be. Admission comes before that is checked, and comparing names
+// takes time by the square of their length.
+const maxKeyName = 63
+
 // nearest is ` ; did you mean "x"?` for the known key that takes the fewest edits, if those are few.
 func (s *schema) nearest(name string) string {
+	if len(name) > maxKeyName {
+		return "; remove it"
+	}
 	best, least := "", max(2, len(name)/3)+1
 	for _, k := range s.list {
 		candidate := k.Name

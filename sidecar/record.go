@@ -66,6 +66,7 @@ func (s *Set) readRecord(text string, ok bool) (*record, *AnnotationError) {
 			delete(rec.In, name)
 		}
 	}
+	s.disclaim(rec)
 	return rec, nil
 }
 

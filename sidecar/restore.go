@@ -39,8 +39,11 @@ func (r *record) restoreVolumes(was, is *corev1.PodSpec, e *edit) {
 	name := func(v corev1.Volume) string { return v.Name }
 	is.Volumes = placed(was.Volumes, is.Volumes, len(is.Volumes)-len(e.record.Volumes), name, r.Volumes)
 	for i := range is.Volumes {
+		if !slices.Contains(e.record.Volumes, is.Volumes[i].Name) || !slices.Contains(r.Volumes, is.Volumes[i].Name) {
+			continue
+		}
 		j := slices.IndexFunc(was.Volumes, func(v corev1.Volume) bool { return v.Name == is.Volumes[i].Name })
-		if j >= 0 && slices.Contains(e.record.Volumes, is.Volumes[i].Name) && slices.Contains(r.Volumes, is.Volumes[i].Name) {
+		if j >= 0 {
 			both := overlay(is.Volumes[i], was.Volumes[j])
 			is.Volumes[i] = *both.DeepCopy()
 		}
@@ -54,9 +57,12 @@ func (r *record) restoreIn(was, is *corev1.Container, e *edit) {
 	}
 	is.Env = placedFirst(was.Env, is.Env, len(now.Env), func(v corev1.EnvVar) string { return v.Name }, old.Env)
 	for i := range is.Env {
-		j := slices.IndexFunc(was.Env, func(v corev1.EnvVar) bool { return v.Name == is.Env[i].Name })
 		k := slices.IndexFunc(now.Env, func(v corev1.EnvVar) bool { return v.Name == is.Env[i].Name })
-		if j >= 0 && k >= 0 && covers(now.Env[k], was.Env[j]) {
+		if k < 0 {
+			continue
+		}
+		j := slices.IndexFunc(was.Env, func(v corev1.EnvVar) bool { return v.Name == is.Env[i].Name })
+		if j >= 0 && covers(now.Env[k], was.Env[j]) {
 			is.Env[i] = *was.Env[j].DeepCopy()
 		}
 	}

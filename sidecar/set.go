@@ -72,6 +72,10 @@ func New(prefix string, injectors ...Injector) (*Set, error) {
 	return s, nil
 }
 
+// maxContainers is more than a node can run for one Pod. Each of ours is looked for among the user's, and nobody has
+// counted those before admission.
+const maxContainers = 1000
+
 // builtins is one injector of each kind that a Pod can name without the platform having configured it.
 func builtins() []Injector {
 	return []Injector{CPUCount{}, Debug{}, FakeTime{}, Filebeat{}, HostAliases{}, LXCFS{}, TimeZone{}}
@@ -110,6 +114,11 @@ func (s *Set) Apply(pod *corev1.Pod, ns Namespace) (*corev1.Pod, Outcome, error)
 	}
 	if err := v.problems.err(); err != nil {
 		return nil, Outcome{}, err
+	}
+	if n := len(pod.Spec.Containers) + len(pod.Spec.InitContainers); n > maxContainers {
+		first := append(sortedKeys(v.text), recordKey)[0]
+		v.refuse(first, fmt.Sprintf("the Pod has %d containers; write at most %d, or remove the annotation", n, maxContainers))
+		return nil, Outcome{}, v.problems.err()
 	}
 	base := pod.DeepCopy()
 	rec.eject(base, s.prefix)
@@ -158,8 +167,8 @@ func (s *Set) inject(e *edit) {
 }
 
 // Eject returns the Pod without what [Set.Apply] added, exactly as it was before: what others changed since stays. It
-// needs no configuration but the prefix, because the Pod carries a record of what was done. The error is a record that
-// can't be read.
+// needs no configuration but the prefix and what [Sidecar] and [CPUCount] name, because the Pod carries a record of what
+// was done, in which only names that the Set can give count. The error is a record that can't be read.
 func (s *Set) Eject(pod *corev1.Pod) (*corev1.Pod, error) {
 	text, injected := pod.Annotations[s.prefix+"/"+recordKey]
 	rec, err := s.readRecord(text, injected)

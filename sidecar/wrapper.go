@@ -4,34 +4,37 @@ package sidecar
 // seconds to drain, and the shipper with its own arguments.
 //
 // Filebeat stops reading when it gets SIGTERM; what the application wrote last would be lost. So the wrapper lets it
-// read on for a while, and starts it again if it is not there at that moment. And it starts it again after a crash: a
-// container that ends makes the whole Pod unready, which a log shipper must not do (kubernetes/kubernetes#142145).
+// read on for a while. And it starts it again after a crash, during the drain too: the registry says how far it had
+// read, and a container that ends makes the whole Pod unready, which a log shipper must not do
+// (kubernetes/kubernetes#142145).
 //
-// A trap of ":" and not of "" guards the drain: the shipper, if started then, would inherit a signal that is ignored.
+// One loop waits for the shipper. SIGTERM starts a timer beside it, which ends the loop with SIGUSR1: a POSIX shell can't
+// wait for whichever of two processes ends first. The signal may come before the shipper's number is known, so the loop
+// looks again behind the start.
+//
 // The kubelet expands $(NAME) and $$ in commands, so neither is in here.
 const wrapper = `drain=$1
 shift
-stop() {
+child= over=
+drain() {
   trap : TERM INT
-  [ -n "$child" ] || start "$@"
-  sleep "$drain" &
-  timer=$!
-  while kill -0 "$timer" 2>/dev/null; do wait "$timer"; done
-  kill -TERM "$child" 2>/dev/null
-  while kill -0 "$child" 2>/dev/null; do wait "$child"; done
-  exit 0
+  { sleep "$drain"; kill -USR1 "${$}"; } &
 }
-start() {
+end() {
+  over=1
+  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+}
+trap drain TERM INT
+trap end USR1
+while [ -z "$over" ]; do
   "$@" &
   child=$!
-}
-child=
-trap 'stop "$@"' TERM INT
-while :; do
-  start "$@"
-  wait "$child"
+  [ -z "$over" ] || end
+  while kill -0 "$child" 2>/dev/null; do wait "$child"; done
   child=
+  [ -z "$over" ] || break
   sleep 1 &
   wait $!
 done
+exit 0
 `

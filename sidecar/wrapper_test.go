@@ -187,14 +187,34 @@ func TestShutdownWhileDown(t *testing.T) {
 	})
 }
 
-// TestCrashWhileDraining: the shipper ends before the drain does; there is nobody to send SIGTERM to, and no error.
+// TestCrashWhileDraining: the shipper ends before the drain does, twice, and is started again for what is left to read.
 func TestCrashWhileDraining(t *testing.T) {
 	eachShell(t, func(t *testing.T, w *wrapped) {
 		child := w.pid(w.expect("start"))
 		w.signal(w.cmd.Process.Pid, syscall.SIGTERM)
 		w.expect("sleep 7")
+		for range 2 {
+			w.signal(child, syscall.SIGKILL)
+			w.expect("sleep 1")
+			w.release(1)
+			child = w.pid(w.expect("start"))
+		}
+		w.release(7)
+		w.expect("term")
+		require.NoError(t, <-w.ended)
+	})
+}
+
+// TestEndWhileDown: the drain is over while the shipper is down. There is nobody to send SIGTERM to, and no error.
+func TestEndWhileDown(t *testing.T) {
+	eachShell(t, func(t *testing.T, w *wrapped) {
+		child := w.pid(w.expect("start"))
+		w.signal(w.cmd.Process.Pid, syscall.SIGTERM)
+		w.expect("sleep 7")
 		w.signal(child, syscall.SIGKILL)
+		w.expect("sleep 1")
 		w.release(7)
 		require.NoError(t, <-w.ended)
+		w.release(1)
 	})
 }
