@@ -176,9 +176,26 @@ func (m Mounts) Group(path string) Group {
 				v = V2
 			}
 		}
-		g.places[c] = m.place(c, path, v)
+		g.places[c] = m.fromTop(v).place(c, path, v)
 	}
 	return g
+}
+
+// fromTop returns the mounts with their roots as seen from the top of the hierarchy. A caller in a cgroup namespace of
+// its own, as most containers are, reads "/../.." for the root of a mount of the whole hierarchy, such as the machine's
+// below /host; files that only the top has, or only the others, tell that it is that.
+func (m Mounts) fromTop(v Version) Mounts {
+	list := make([]hierarchy, len(m.list))
+	for i, h := range m.list {
+		if h.version == v && strings.Trim(h.root, "/.") == "" && hasDotDot(h.root) {
+			procs, release, events := exists(m.fsys, h.point+"/cgroup.procs"), exists(m.fsys, h.point+"/release_agent"), exists(m.fsys, h.point+"/cgroup.events")
+			if procs && release == (v == V1) && !events {
+				h.root = "/"
+			}
+		}
+		list[i] = h
+	}
+	return Mounts{m.fsys, list}
 }
 
 // place maps a path of a hierarchy to a directory. Of several mounts that show it, the one is taken that shows most of

@@ -72,7 +72,7 @@ func (r *Reader) plan() {
 			if s.kind == kindQuota && s.version == V1 {
 				r.add(s.controller, kindPeriod, dir, "cpu.cfs_period_us", level)
 			}
-			if !s.up || dir == p.Mount || dir == "." {
+			if !s.up || dir == p.Mount || dir == "." || dir == "/" { // "/" is above a mount point that no kernel writes
 				break
 			}
 		}
