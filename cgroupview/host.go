@@ -19,8 +19,13 @@ func (h *Host) Read(fsys fs.FS) error {
 		name string
 		dst  *[]byte
 	}{
-		{"proc/cpuinfo", &h.CPUInfo}, {"proc/meminfo", &h.MemInfo}, {"proc/stat", &h.Stat}, {"proc/uptime", &h.Uptime},
-		{"proc/loadavg", &h.LoadAvg}, {"proc/swaps", &h.Swaps}, {"proc/diskstats", &h.DiskStats},
+		{"proc/cpuinfo", &h.CPUInfo},
+		{"proc/meminfo", &h.MemInfo},
+		{"proc/stat", &h.Stat},
+		{"proc/uptime", &h.Uptime},
+		{"proc/loadavg", &h.LoadAvg},
+		{"proc/swaps", &h.Swaps},
+		{"proc/diskstats", &h.DiskStats},
 	} {
 		data, err := readInto(fsys, f.name, *f.dst)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -132,12 +133,12 @@ func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 			continue
 		}
 		root, ok := unescape(m.root)
-		point, ok2 := unescape(m.point[1:])
+		point, ok2 := unescape(m.point)
 		if !ok || !ok2 {
 			return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w: escape in %q or %q: want a backslash and three octal digits",
 				pidName(viewer), ErrMalformed, shorten(string(m.root)), shorten(string(m.point)))
 		}
-		if point == "" { // over the root itself: io/fs calls that "."
+		if point = path.Clean(point)[1:]; point == "" { // over the root itself: io/fs calls that "."
 			point = "."
 		}
 		out.list = append(out.list, hierarchy{root, point, m.version, m.controllers, hidden(mounts, i)})
@@ -205,7 +206,8 @@ func (m Mounts) place(c Controller, path string, v Version) Place {
 	if v == 0 {
 		return p
 	}
-	var found []Place
+	var few [4]Place // more is rare
+	found := few[:0]
 	reason := "no mount of its hierarchy"
 	for _, h := range m.list {
 		switch {

@@ -113,7 +113,7 @@ func TestCPUTimesAfterResize(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, sum.user, last.user, i)
 		require.GreaterOrEqual(t, sum.idle, last.idle, i)
-		require.Equal(t, set.Len(), len(times.shown()))
+		require.Len(t, times.shown(), set.Len())
 		require.InDelta(t, s.Usage, sum.user+sum.system, 10)
 		last = sum
 		s.At, s.Usage, s.User = s.At+10*time.Second, s.Usage+4*time.Second, s.User+4*time.Second
