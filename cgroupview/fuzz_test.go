@@ -15,6 +15,7 @@ func FuzzMountinfo(f *testing.F) {
 	}
 	f.Add([]byte("3 2 0:3 /x\\040y /m\\134n rw - cgroup2 cgroup2 rw\n"), []byte("0::/x y/z (deleted)\n"))
 	f.Add([]byte("1 1 0:1 / / rw - cgroup2 c rw\n2 1 0:2 /../.. / rw - cgroup c rw,cpu\n2 2 0:2 / / rw - tmpfs c rw\n"), []byte("0::/../x\n4:cpu,memory:/a/../b\n"))
+	f.Add([]byte("1 0 0:1 / //x rw - cgroup2 c rw\n"), []byte("0::/a\n"))
 	f.Fuzz(func(t *testing.T, mounts, cgroup []byte) {
 		g, err := Locate(with(nil, map[string]string{"proc/self/mountinfo": string(mounts), "proc/self/cgroup": string(cgroup)}), 0)
 		if err != nil {

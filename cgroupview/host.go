@@ -15,18 +15,26 @@ type Host struct {
 // Read reads the files from proc, into the memory of those before. Files that do not exist are empty.
 func (h *Host) Read(fsys fs.FS) error {
 	var errs []error
-	for name, dst := range map[string]*[]byte{
-		"proc/cpuinfo": &h.CPUInfo, "proc/meminfo": &h.MemInfo, "proc/stat": &h.Stat, "proc/uptime": &h.Uptime,
-		"proc/loadavg": &h.LoadAvg, "proc/swaps": &h.Swaps, "proc/diskstats": &h.DiskStats,
+	for _, f := range [...]struct {
+		name string
+		dst  *[]byte
+	}{
+		{"proc/cpuinfo", &h.CPUInfo},
+		{"proc/meminfo", &h.MemInfo},
+		{"proc/stat", &h.Stat},
+		{"proc/uptime", &h.Uptime},
+		{"proc/loadavg", &h.LoadAvg},
+		{"proc/swaps", &h.Swaps},
+		{"proc/diskstats", &h.DiskStats},
 	} {
-		data, err := readInto(fsys, name, *dst)
+		data, err := readInto(fsys, f.name, *f.dst)
 		if err != nil {
 			data = data[:0]
 			if !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, fmt.Errorf("cgroupview: /%s: %w", name, err))
+				errs = append(errs, fmt.Errorf("cgroupview: /%s: %w", f.name, err))
 			}
 		}
-		*dst = data
+		*f.dst = data
 	}
 	return errors.Join(errs...)
 }

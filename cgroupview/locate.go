@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -132,12 +133,12 @@ func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 			continue
 		}
 		root, ok := unescape(m.root)
-		point, ok2 := unescape(m.point[1:])
+		point, ok2 := unescape(m.point)
 		if !ok || !ok2 {
 			return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w: escape in %q or %q: want a backslash and three octal digits",
 				pidName(viewer), ErrMalformed, shorten(string(m.root)), shorten(string(m.point)))
 		}
-		if point == "" { // over the root itself: io/fs calls that "."
+		if point = path.Clean(point)[1:]; point == "" { // over the root itself: io/fs calls that "."
 			point = "."
 		}
 		out.list = append(out.list, hierarchy{root, point, m.version, m.controllers, hidden(mounts, i)})
@@ -176,9 +177,26 @@ func (m Mounts) Group(path string) Group {
 				v = V2
 			}
 		}
-		g.places[c] = m.place(c, path, v)
+		g.places[c] = m.fromTop(v).place(c, path, v)
 	}
 	return g
+}
+
+// fromTop returns the mounts with their roots as seen from the top of the hierarchy. A caller in a cgroup namespace of
+// its own, as most containers are, reads "/../.." for the root of a mount of the whole hierarchy, such as the machine's
+// below /host; files that only the top has, or only the others, tell that it is that.
+func (m Mounts) fromTop(v Version) Mounts {
+	list := make([]hierarchy, len(m.list))
+	for i, h := range m.list {
+		if h.version == v && strings.Trim(h.root, "/.") == "" && hasDotDot(h.root) {
+			procs, release, events := exists(m.fsys, h.point+"/cgroup.procs"), exists(m.fsys, h.point+"/release_agent"), exists(m.fsys, h.point+"/cgroup.events")
+			if procs && release == (v == V1) && !events {
+				h.root = "/"
+			}
+		}
+		list[i] = h
+	}
+	return Mounts{m.fsys, list}
 }
 
 // place maps a path of a hierarchy to a directory. Of several mounts that show it, the one is taken that shows most of
@@ -188,7 +206,8 @@ func (m Mounts) place(c Controller, path string, v Version) Place {
 	if v == 0 {
 		return p
 	}
-	var found []Place
+	var few [4]Place // more is rare
+	found := few[:0]
 	reason := "no mount of its hierarchy"
 	for _, h := range m.list {
 		switch {

@@ -29,7 +29,7 @@ func parseMembership(data []byte) (m membership, err error) {
 		}
 		id, rest, ok := strings.Cut(line, ":")
 		names, path, ok2 := strings.Cut(rest, ":")
-		if !ok || !ok2 || !strings.HasPrefix(path, "/") {
+		if !ok || !ok2 || !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
 			return membership{}, fmt.Errorf("%w: cgroup line %d %q: want \"id:controllers:/path\"", ErrMalformed, n, shorten(line))
 		}
 		if id == "0" && names == "" {

@@ -72,7 +72,7 @@ func (r *Reader) plan() {
 			if s.kind == kindQuota && s.version == V1 {
 				r.add(s.controller, kindPeriod, dir, "cpu.cfs_period_us", level)
 			}
-			if !s.up || dir == p.Mount || dir == "." {
+			if !s.up || dir == p.Mount || dir == "." || dir == "/" { // "/" is above a mount point that no kernel writes
 				break
 			}
 		}
@@ -106,5 +106,9 @@ func (r *Reader) plan() {
 func relevant(c Controller) bool { return c != CPUAcct && c != IO }
 
 func (r *Reader) add(c Controller, k kind, dir, name string, level int) {
-	r.limits.Why = append(r.limits.Why, Step{Controller: c, Path: "/" + join(dir, name), Level: level, kind: k})
+	path := "/" + dir + "/" + name
+	if dir == "." {
+		path = "/" + name
+	}
+	r.limits.Why = append(r.limits.Why, Step{Controller: c, Path: path, Level: level, kind: k})
 }

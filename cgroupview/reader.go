@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -131,7 +132,7 @@ const skipped = Unreadable + 1
 // answer returns the limits with the steps whose files were looked at.
 func (r *Reader) answer() Limits {
 	l := r.limits
-	r.shown = r.shown[:0]
+	r.shown = slices.Grow(r.shown[:0], len(l.Why))
 	for i := range l.Why {
 		if l.Why[i].State != skipped {
 			r.shown = append(r.shown, l.Why[i])

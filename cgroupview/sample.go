@@ -229,8 +229,8 @@ func (r *sampler) started(name string) time.Duration {
 	}
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // a name may hold spaces and parentheses
 	if len(fields) > 19 {
-		if ticks, err := strconv.ParseUint(fields[19], 10, 53); err == nil {
-			return time.Duration(ticks) * tick
+		if ticks, err := strconv.ParseUint(fields[19], 10, 64); err == nil {
+			return time.Duration(min(ticks, 1<<38)) * tick
 		}
 	}
 	r.malformed("/"+name, "a start time in field 22", data)

@@ -8,7 +8,8 @@ import "time"
 //
 // The zero value is a container that nobody has looked at; the first [CPUTimes.Advance] takes its whole life.
 type CPUTimes struct {
-	cpus []cpuTime
+	cpus []cpuTime // all that were ever shown: what was used of CPUs that went stays in the sum
+	n    int       // how many are shown
 	last struct {
 		at, usage, user, system time.Duration
 		perCPU                  []CPUTime
@@ -31,9 +32,9 @@ func (t *CPUTimes) Advance(l *Limits, s *Sample) {
 	for len(t.cpus) < n {
 		t.cpus = append(t.cpus, cpuTime{})
 	}
-	t.cpus = t.cpus[:n] // fewer CPUs than before: as after unplugging, their lines go
+	t.n = n // fewer CPUs than before: as after unplugging, their lines go
 	elapsed := max(s.At-t.last.at, 0)
-	for i := range t.cpus {
+	for i := range t.shown() {
 		t.cpus[i].room = elapsed
 	}
 	user, system := split(max(s.User-t.last.user, 0), max(s.System-t.last.system, 0), s.Usage-t.last.usage)
@@ -44,6 +45,9 @@ func (t *CPUTimes) Advance(l *Limits, s *Sample) {
 	t.last.at, t.last.usage, t.last.user, t.last.system = s.At, s.Usage, max(s.User, t.last.user), max(s.System, t.last.system)
 	t.last.perCPU = append(t.last.perCPU[:0], s.PerCPU...)
 }
+
+// shown are the CPUs that have a line.
+func (t *CPUTimes) shown() []cpuTime { return t.cpus[:t.n] }
 
 // split scales user and system, which v1 counts in ticks, to the exact total.
 func split(user, system, total time.Duration) (time.Duration, time.Duration) {
@@ -65,7 +69,7 @@ func (t *CPUTimes) ofOwn(l *Limits, s *Sample, user, system *time.Duration) {
 		if l.CPUs.Len() > 0 && !l.CPUs.Contains(cpu) {
 			continue
 		}
-		if i == len(t.cpus) {
+		if i == t.n {
 			return
 		}
 		c := &t.cpus[i]
@@ -80,9 +84,9 @@ func (t *CPUTimes) ofOwn(l *Limits, s *Sample, user, system *time.Duration) {
 // share spreads what remains evenly. What there is no room for was used in a burst or on more CPUs than are shown now,
 // and goes to all in equal parts nevertheless: time that was used does not vanish.
 func (t *CPUTimes) share(user, system time.Duration) {
-	for i := range t.cpus {
+	for i := range t.shown() {
 		c := &t.cpus[i]
-		left := time.Duration(len(t.cpus) - i)
+		left := time.Duration(t.n - i)
 		u, y := user/left, system/left
 		c.user, c.system, c.room = c.user+u, c.system+y, c.room-u-y
 		user, system = user-u, system-y
@@ -92,20 +96,20 @@ func (t *CPUTimes) share(user, system time.Duration) {
 // rest makes idle what the container could have used and did not: with a quota of 1.5 of 2 CPUs, which it uses up, both
 // are busy for three quarters of the time and never idle.
 func (t *CPUTimes) rest(l *Limits, elapsed, used time.Duration) {
-	could := time.Duration(len(t.cpus)) * elapsed
+	could := time.Duration(t.n) * elapsed
 	if r := l.Quota.Ratio; l.Quota.State == Limited && r.Period > 0 {
 		could = min(could, time.Duration(float64(elapsed)*r.CPUs()))
 	}
 	idle := max(could-used, 0)
 	var room time.Duration
-	for i := range t.cpus {
+	for i := range t.shown() {
 		room += max(t.cpus[i].room, 0)
 	}
 	if room <= 0 {
 		return
 	}
 	share := min(float64(idle)/float64(room), 1)
-	for i := range t.cpus {
+	for i := range t.shown() {
 		part := time.Duration(share * float64(max(t.cpus[i].room, 0)))
 		t.cpus[i].idle += part
 		t.idle += part

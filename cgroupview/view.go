@@ -140,7 +140,7 @@ func (v *View) AppendStat(dst []byte) []byte {
 		sum.user, sum.system, sum.idle = sum.user+c.user, sum.system+c.system, sum.idle+c.idle
 	}
 	dst = appendTicks(append(dst, "cpu  "...), sum)
-	for i, c := range v.CPU.cpus {
+	for i, c := range v.CPU.shown() {
 		dst = strconv.AppendInt(append(dst, "cpu"...), int64(i), 10)
 		dst = appendTicks(append(dst, ' '), c)
 	}

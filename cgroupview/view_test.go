@@ -96,6 +96,53 @@ func TestCPUInfoOfS390(t *testing.T) {
 
 // Law: CPU times never fall while a container lives, add up to no more than the time there was, and none of what was
 // used is lost, whatever the limits do meanwhile.
+// A container that loses CPUs, and gets them back, has used what it had used.
+func TestCPUTimesAfterResize(t *testing.T) {
+	four, err := ParseCPUs("0-3")
+	require.NoError(t, err)
+	one, err := ParseCPUs("0")
+	require.NoError(t, err)
+	s := Sample{At: time.Second, Started: time.Second}
+	var times CPUTimes
+	var last cpuTime
+	for i, set := range []CPUs{four, four, one, one, four} {
+		times.Advance(&Limits{CPUs: set, Online: four}, &s)
+		var sum cpuTime
+		for _, c := range times.cpus {
+			sum.user, sum.system, sum.idle = sum.user+c.user, sum.system+c.system, sum.idle+c.idle
+		}
+		require.GreaterOrEqual(t, sum.user, last.user, i)
+		require.GreaterOrEqual(t, sum.idle, last.idle, i)
+		require.Len(t, times.shown(), set.Len())
+		require.InDelta(t, s.Usage, sum.user+sum.system, 10)
+		last = sum
+		s.At, s.Usage, s.User = s.At+10*time.Second, s.Usage+4*time.Second, s.User+4*time.Second
+	}
+	v := View{Host: &Host{}, CPU: &times}
+	require.Equal(t, 5, strings.Count(string(v.AppendStat(nil)), "\n"))
+}
+
+// From a cgroup namespace of its own, an agent reads the root of the machine's mount as dots.
+func TestGroupFromANamespace(t *testing.T) {
+	for _, top := range []struct {
+		file, mount string
+		visible     bool
+	}{
+		{"cgroup.procs", "cgroup2 c rw", true}, {"cgroup.events", "cgroup2 c rw", false}, {"release_agent", "cgroup c rw,memory", true}, {"tasks", "cgroup c rw,memory", false},
+	} {
+		m, err := ReadMounts(with(nil, map[string]string{
+			"proc/1/mountinfo": "2 1 0:2 /../.. /cg rw - " + top.mount + "\n", "cg/cgroup.procs": "1\n", "cg/" + top.file: "1\n", "cg/a/b/memory.max": "4096\n",
+		}), 1)
+		require.NoError(t, err)
+		p := m.Group("/a/b").Place(Memory)
+		require.Equal(t, top.visible, p.Err == nil, top.file)
+		if top.visible {
+			require.Equal(t, "cg/a/b", p.Dir)
+			require.Zero(t, p.Hidden)
+		}
+	}
+}
+
 func TestCPUTimesNeverFall(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for round := range 200 {

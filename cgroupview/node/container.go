@@ -24,7 +24,7 @@ type Container struct {
 func ParseContainer(path string) (Container, bool) {
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	own := path
-	if name == "container" { // crun below CRI-O and podman
+	if strings.HasSuffix(path, "/container") { // crun below CRI-O and podman
 		own = path[:len(path)-len("/container")]
 		name = own[strings.LastIndexByte(own, '/')+1:]
 	}
@@ -50,6 +50,20 @@ func ParseContainer(path string) (Container, bool) {
 		c.QoS = qos(above)
 	}
 	return c, true
+}
+
+// Enclosing recognizes the container that a cgroup is, or that it lies in: the outermost one of its path, since what is
+// below a container is what its processes have made, under names that they choose.
+func Enclosing(path string) (Container, bool) {
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		if c, ok := ParseContainer(path[:i]); ok {
+			return c, true
+		}
+	}
+	return Container{}, false
 }
 
 const idLength = 64

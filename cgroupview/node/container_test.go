@@ -62,6 +62,7 @@ func FuzzParseContainer(f *testing.F) {
 	f.Add("/kubepods.slice/kubepods-pod" + escaped + ".slice/cri-containerd-" + id + ".scope")
 	f.Add("/system.slice/containerd.service/kubepods-burstable-pod" + escaped + ".slice:cri-containerd:" + id)
 	f.Add("/machine.slice/libpod-" + id + ".scope/container")
+	f.Add("container")
 	f.Fuzz(func(t *testing.T, path string) {
 		c, ok := ParseContainer(path)
 		if !ok {

@@ -85,11 +85,11 @@ func parseStat(data []byte) (Process, error) {
 	p := Process{Name: string(data[open+1 : end]), State: f[0][0]}
 	var n [5]uint64
 	for i, at := range [...]int{1, 11, 12, 19} { // parent, user time, system time, start: fields 4, 14, 15, 22
-		v, err := strconv.ParseUint(f[at], 10, 53)
+		v, err := strconv.ParseUint(f[at], 10, 64)
 		if err != nil {
 			return Process{}, fmt.Errorf("%w: stat field %d %q: want a number", cgroupview.ErrMalformed, at+3, f[at])
 		}
-		n[i] = v
+		n[i] = min(v, 1<<38) // as ticks, what fits a Duration
 	}
 	p.Parent, p.CPU, p.Start = int(n[0]), time.Duration(n[1]+n[2])*tick, time.Duration(n[3])*tick
 	p.TTY = f[4] != "0"
@@ -154,13 +154,24 @@ func Signal(fsys fs.FS, p Process, signal os.Signal) error {
 	switch {
 	case err != nil:
 		return err
+	case !ownProc(fsys):
+		return fmt.Errorf("node: process %d (%s): this /proc is not that of the caller's pid namespace, where the number may be another process's: run it with hostPID", p.PID, p.Name)
 	case now.Start != p.Start:
 		return fmt.Errorf("node: process %d (%s): %w", p.PID, p.Name, ErrChanged)
 	case now.State == 'Z':
 		return fmt.Errorf("node: process %d (%s) is a zombie: only process %d, its parent, can take it away", p.PID, p.Name, now.Parent)
 	}
 	if err := held.Signal(signal); err != nil {
+		if errors.Is(err, os.ErrProcessDone) {
+			err = errors.Join(err, fs.ErrNotExist)
+		}
 		return fmt.Errorf("node: process %d (%s): %w", p.PID, p.Name, err)
 	}
 	return nil
+}
+
+// ownProc reports whether /proc counts processes as the caller does: in it, self is the caller's number.
+func ownProc(fsys fs.FS) bool {
+	self, err := fs.ReadLink(fsys, "proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
 }

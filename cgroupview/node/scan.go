@@ -18,7 +18,8 @@ type Rules struct {
 	MinAge  time.Duration // 0 is 30 minutes
 	MinIdle time.Duration // without a key pressed, output, or CPU time; 0 is 30 minutes
 	Shells  []string      // names of programs; nil is sh, bash, ash, dash, zsh, ksh, fish and busybox
-	// Allow lists what is never reported: names of programs, container IDs, Pod UIDs.
+	// Allow lists what is never reported: names of programs, container IDs or at least 12 digits that one begins
+	// with, Pod UIDs.
 	Allow []string
 }
 
@@ -143,13 +144,21 @@ func (s *Scanner) stale(fsys fs.FS, now time.Time, uptime time.Duration, f *Find
 		return false
 	}
 	f.Why = fmt.Sprintf("%s was started in the container from outside by %s (%d) %s ago, has no children, and %s for %s",
-		p.Name, orUnknown(f.Parent.Name), p.Parent, f.Age.Round(time.Second), source, f.Idle.Round(time.Second))
+		plain(p.Name), orUnknown(f.Parent.Name), p.Parent, f.Age.Round(time.Second), source, f.Idle.Round(time.Second))
 	return true
 }
 
 func orUnknown(name string) string {
 	if name == "" {
 		return "a process that is gone"
+	}
+	return plain(name)
+}
+
+// plain makes a name that its process has chosen fit for a line and a terminal.
+func plain(name string) string {
+	if quoted := strconv.Quote(name); len(quoted) != len(name)+2 {
+		return quoted
 	}
 	return name
 }
@@ -161,7 +170,13 @@ func terminal(fsys fs.FS, p Process, now time.Time) (time.Duration, bool) {
 	}
 	latest := time.Time{}
 	for fd := range 3 {
-		info, err := fs.Stat(fsys, fmt.Sprintf("proc/%d/fd/%d", p.PID, fd))
+		name := fmt.Sprintf("proc/%d/fd/%d", p.PID, fd)
+		// The link alone is looked at first: what else is open lies on the container's file systems, whose servers may
+		// not answer, and /dev/null is a character device too.
+		if target, err := fs.ReadLink(fsys, name); err != nil || !isTerminal(target) {
+			continue
+		}
+		info, err := fs.Stat(fsys, name)
 		if err == nil && info.Mode()&fs.ModeCharDevice != 0 && info.ModTime().After(latest) {
 			latest = info.ModTime()
 		}
@@ -169,9 +184,16 @@ func terminal(fsys fs.FS, p Process, now time.Time) (time.Duration, bool) {
 	return max(now.Sub(latest), 0), !latest.IsZero()
 }
 
+func isTerminal(target string) bool {
+	return strings.HasPrefix(target, "/dev/pts/") || strings.HasPrefix(target, "/dev/tty") || target == "/dev/console"
+}
+
 func (s *Scanner) allowed(f Finding) bool {
 	for _, a := range s.rules.Allow {
-		if a == f.Process.Name || a != "" && (a == f.Container.ID || a == f.Container.PodUID) {
+		const shortID = 12 // what is printed of an ID
+		switch a = strings.TrimSpace(a); {
+		case a == "":
+		case a == f.Process.Name, a == f.Container.PodUID, len(a) >= shortID && strings.HasPrefix(f.Container.ID, a):
 			return true
 		}
 	}
@@ -183,7 +205,7 @@ type scan struct {
 	all      map[int]Process
 	order    []int
 	children map[int]int        // living children by parent
-	first    map[string]Process // the oldest process of each cgroup
+	first    map[string]Process // the oldest process of each container
 }
 
 func newScan(all map[int]Process) *scan {
@@ -197,8 +219,12 @@ func newScan(all map[int]Process) *scan {
 		if p.State != 'Z' {
 			s.children[p.Parent]++
 		}
-		if f, ok := s.first[p.Cgroup]; !ok || p.Start < f.Start {
-			s.first[p.Cgroup] = p
+		c, ok := Enclosing(p.Cgroup)
+		if !ok {
+			continue
+		}
+		if f, ok := s.first[c.Path]; !ok || p.Start < f.Start {
+			s.first[c.Path] = p
 		}
 	}
 	return s
@@ -206,25 +232,26 @@ func newScan(all map[int]Process) *scan {
 
 // finding tells zombies and what was put into a container from outside.
 func (s *scan) finding(p Process) (Finding, bool) {
-	c, inContainer := ParseContainer(p.Cgroup)
+	c, inContainer := Enclosing(p.Cgroup)
 	parent := s.all[p.Parent]
+	home, parentInside := Enclosing(parent.Cgroup)
 	switch {
 	case p.State == 'Z':
 		if !inContainer { // v1 shows the root for what has ended
-			c, _ = ParseContainer(parent.Cgroup)
+			c = home
 		}
-		why := fmt.Sprintf("%s has ended, and %s (%d) does not wait for it", p.Name, orUnknown(parent.Name), p.Parent)
+		why := fmt.Sprintf("%s has ended, and %s (%d) does not wait for it", plain(p.Name), orUnknown(parent.Name), p.Parent)
 		return Finding{Kind: Zombie, Process: p, Parent: parent, Container: c, Why: why}, true
-	case !inContainer, s.children[p.PID] > 0, s.isFirst(p), !entered(p, parent):
+	case !inContainer, s.children[p.PID] > 0, p.State == 'R', s.isFirst(p, c), parentInside && home.Path == c.Path, !entered(p, parent):
 		return Finding{}, false
 	}
 	return Finding{Kind: StaleShell, Process: p, Parent: parent, Container: c}, true
 }
 
 // isFirst reports whether a process is the one its container was started for: number 1 in its namespace or, where a Pod
-// shares one, the oldest one of its cgroup.
-func (s *scan) isFirst(p Process) bool {
-	return len(p.PIDs) > 1 && p.PIDs[len(p.PIDs)-1] == 1 || s.first[p.Cgroup].PID == p.PID
+// shares one, the oldest one of its container.
+func (s *scan) isFirst(p Process, c Container) bool {
+	return len(p.PIDs) > 1 && p.PIDs[len(p.PIDs)-1] == 1 || s.first[c.Path].PID == p.PID
 }
 
 // entered reports whether a process was started from outside its container: its parent is a runtime's shim, or lives in

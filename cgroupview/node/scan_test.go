@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,9 +49,14 @@ func terminalAt(fsys fstest.MapFS, pid int, at time.Time) {
 	fsys[fmt.Sprintf("proc/%d/fd/0", pid)] = &fstest.MapFile{Mode: fs.ModeDevice | fs.ModeCharDevice, ModTime: at}
 }
 
+// links is a tree whose open files are links to a terminal, as those of /proc are.
+type links struct{ fstest.MapFS }
+
+func (links) ReadLink(string) (string, error) { return "/dev/pts/0", nil }
+
 func scanned(t *testing.T, s *Scanner, fsys fstest.MapFS, now time.Time) []string {
 	t.Helper()
-	findings, err := s.Scan(fsys, now)
+	findings, err := s.Scan(links{fsys}, now)
 	require.NoError(t, err)
 	var out []string
 	for _, f := range findings {
@@ -67,7 +73,7 @@ func TestScan(t *testing.T) {
 		terminalAt(fsys, pid, now.Add(-time.Hour))
 	}
 	s := NewScanner(Rules{})
-	findings, err := s.Scan(fsys, now)
+	findings, err := s.Scan(links{fsys}, now)
 	require.NoError(t, err)
 	require.Len(t, findings, 2, findings)
 	require.Equal(t, "bash was started in the container from outside by containerd-shim (50) 1h56m40s ago, has no children, and nothing on its terminal for 1h0m0s", findings[0].Why)
@@ -93,7 +99,7 @@ func TestScan(t *testing.T) {
 
 func TestAllow(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	for _, allow := range []string{"bash", id, uid} {
+	for _, allow := range []string{"bash", id, uid, id[:12], " " + id} {
 		fsys := container()
 		terminalAt(fsys, 70, now.Add(-time.Hour))
 		require.NotContains(t, scanned(t, NewScanner(Rules{Allow: []string{allow}}), fsys, now), "stale-shell 70")
@@ -118,6 +124,46 @@ func TestSharedPIDNamespace(t *testing.T) {
 	require.Equal(t, []string{"stale-shell 61"}, scanned(t, NewScanner(Rules{}), fsys, now))
 }
 
+// What a container calls its processes and cgroups is neither a way out of the rules nor into somebody's terminal, and
+// what is open in it is not touched.
+func TestHostileContainer(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	c := "/kubepods/pod" + uid + "/" + id
+	fsys := container()
+	terminalAt(fsys, 70, now.Add(-time.Hour))
+	proc(fsys, 60, 50, "a\x1b[2J\nb", 'S', 0, 110, 5, "60 1", c)
+	proc(fsys, 70, 50, "bash", 'S', 34816, 200, 0, "70 12", c+"/docker/"+strings.Repeat("f", 64))
+	s := NewScanner(Rules{Allow: []string{strings.Repeat("f", 64)}})
+	findings, err := s.Scan(links{fsys}, now)
+	require.NoError(t, err)
+	require.Len(t, findings, 2)
+	require.Equal(t, id, findings[0].Container.ID, "the container, not the cgroup that it made")
+	require.Equal(t, `sleep has ended, and "a\x1b[2J\nb" (60) does not wait for it`, findings[1].Why)
+
+	// Without links to terminals nothing says since when the shell is idle.
+	require.Empty(t, staleIn(t, fsys, now))
+	// One that runs is not idle; one that the container has started is its own, whatever the parent's name.
+	fsys = container()
+	terminalAt(fsys, 70, now.Add(-time.Hour))
+	proc(fsys, 70, 50, "bash", 'R', 34816, 200, 0, "70 12", c)
+	require.Equal(t, []string{"zombie 75"}, scanned(t, NewScanner(Rules{}), fsys, now))
+	proc(fsys, 60, 50, "containerd-shim", 'S', 0, 110, 5, "60 1", c)
+	proc(fsys, 70, 60, "bash", 'S', 34816, 200, 0, "70 12", c)
+	require.Equal(t, []string{"zombie 75"}, scanned(t, NewScanner(Rules{}), fsys, now))
+}
+
+func staleIn(t *testing.T, fsys fs.FS, now time.Time) (out []Finding) {
+	t.Helper()
+	findings, err := NewScanner(Rules{}).Scan(fsys, now)
+	require.NoError(t, err)
+	for _, f := range findings {
+		if f.Kind == StaleShell {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 func TestScanErrors(t *testing.T) {
 	_, err := NewScanner(Rules{}).Scan(fstest.MapFS{}, time.Time{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -126,7 +172,7 @@ func TestScanErrors(t *testing.T) {
 	fsys := container()
 	fsys["proc/50/stat"].Data = []byte("50 (x")
 	terminalAt(fsys, 70, time.Unix(0, 1))
-	findings, err := NewScanner(Rules{}).Scan(fsys, time.Unix(1e9, 0))
+	findings, err := NewScanner(Rules{}).Scan(links{fsys}, time.Unix(1e9, 0))
 	require.ErrorIs(t, err, cgroupview.ErrMalformed)
 	require.NotEmpty(t, findings, "one process that can't be read does not hide the others")
 }
@@ -183,6 +229,7 @@ func TestSignal(t *testing.T) {
 func TestSignalOfAZombie(t *testing.T) {
 	fsys := fstest.MapFS{}
 	proc(fsys, os.Getpid(), 1, "x", 'Z', 0, 5, 0, "9", "/")
+	fsys["proc/self"] = &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte(strconv.Itoa(os.Getpid()))}
 	p, err := ReadProcess(fsys, os.Getpid())
 	require.NoError(t, err)
 	require.ErrorContains(t, Signal(fsys, p, syscall.Signal(0)), "only process 1, its parent, can take it away")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,8 +93,17 @@ func TestUsage(t *testing.T) {
 		require.Empty(t, errs)
 	}
 	for _, args := range [][]string{
-		{"nothing"}, {"explain", "-x"}, {"explain", "1", "2"}, {"explain", "-root", "/nonexistent"}, {"serve", "x"}, {"serve", "-every", "0"},
-		{"views", "-once", "-root", fakeMachine(t)}, {"reap", "x"}, {"reap", "-root", "/nonexistent"}, {"views", "-root", "/nonexistent"}, {"serve", "-root", "/nonexistent"},
+		{"nothing"},
+		{"explain", "-x"},
+		{"explain", "1", "2"},
+		{"explain", "-root", "/nonexistent"},
+		{"serve", "x"},
+		{"serve", "-every", "0"},
+		{"views", "-once", "-root", fakeMachine(t)},
+		{"reap", "x"},
+		{"reap", "-root", "/nonexistent"},
+		{"views", "-root", "/nonexistent"},
+		{"serve", "-root", "/nonexistent"},
 	} {
 		code, _, errs := call(t, args...)
 		require.Equal(t, exitUsage, code, args)
@@ -222,4 +232,26 @@ func TestServersEnd(t *testing.T) {
 	code, _, errs := call(t, "serve", "-root", root, "-listen", "nonsense")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, errs, "nonsense")
+}
+
+// A container that can write where its views are does not make the agent write elsewhere, or wait.
+func TestViewFilesStayInTheirDirectory(t *testing.T) {
+	dir := t.TempDir()
+	victim := filepath.Join(dir, "victim")
+	require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o600))
+	f := viewFiles{dir: dir, written: map[string]string{}}
+	at := filepath.Join(dir, "id")
+	require.NoError(t, f.put(at, "proc/cpuinfo", "1\n"))
+	require.NoError(t, os.Remove(filepath.Join(at, "proc/cpuinfo")))
+	require.NoError(t, os.Symlink(victim, filepath.Join(at, "proc/cpuinfo")))
+	require.Error(t, f.put(at, "proc/cpuinfo", "2\n"))
+	require.NoError(t, os.Remove(filepath.Join(at, "proc/cpuinfo")))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(at, "proc/cpuinfo"), 0o600))
+	require.Error(t, f.put(at, "proc/cpuinfo", "3\n"))
+	require.NoError(t, os.RemoveAll(filepath.Join(at, "proc")))
+	require.NoError(t, os.Symlink("../..", filepath.Join(at, "proc")))
+	require.Error(t, f.put(at, "proc/victim", "4\n"))
+	text, err := os.ReadFile(victim)
+	require.NoError(t, err)
+	require.Equal(t, "precious", string(text))
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/kubewright/kubewright/cgroupview"
 )
@@ -43,14 +45,22 @@ func explain(_ context.Context, args []string, s streams) error {
 func explanation(title string, l cgroupview.Limits, all bool) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // a Builder takes it all
+	line := func(format string, args ...any) { // a Builder takes it all
+		for i, a := range args {
+			if text, ok := a.(string); ok {
+				args[i] = plain(text)
+			}
+		}
+		_, _ = fmt.Fprintf(w, format+"\n", args...)
+	}
 	line("%s\n", strings.ToUpper(title[:1])+title[1:])
 	line("CPUs\t%s\t%s", orUnknown(l.CPUs.String()), "can run on; the machine has "+orUnknown(l.Online.String()))
 	line("CPU time\t%s\t%s", quota(l), at(l.Quota.Path, l.Quota.Level))
 	line("memory\t%s\t%s", amount(l.Memory), at(l.Memory.Path, l.Memory.Level))
 	line("soft memory\t%s\t%s", amount(l.High), at(l.High.Path, l.High.Level))
 	line("swap\t%s\t%s", amount(l.Swap), at(l.Swap.Path, l.Swap.Level))
-	line("%s", request(l))
+	kind, value, meaning := request(l)
+	line("%s\t%s\t%s", kind, value, meaning)
 	line("\nLEVEL\tFILE\tSAYS\t")
 	for _, step := range l.Why {
 		if step.State != cgroupview.Absent || all {
@@ -74,6 +84,16 @@ func explanation(title string, l cgroupview.Limits, all bool) string {
 	return strings.Join(lines, "\n")
 }
 
+// plain keeps what a container calls its cgroups from being a command to the terminal.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
+}
+
 func quota(l cgroupview.Limits) string {
 	if l.Quota.State != cgroupview.Limited {
 		return l.Quota.State.String()
@@ -90,15 +110,15 @@ func amount(a cgroupview.Amount) string {
 
 // request turns shares or weight into what may have been requested. Both formulas are shown, since nothing tells which
 // one was used.
-func request(l cgroupview.Limits) string {
+func request(l cgroupview.Limits) (kind, value, meaning string) {
 	switch {
 	case l.Weight > 0:
 		linear, quadratic := cgroupview.SharesFromWeight(l.Weight)
-		return fmt.Sprintf("weight\t%d\ta request of %.2f CPUs (runc 1.3.2, crun 1.23 and later), or %.2f (older)", l.Weight, float64(quadratic)/1024, float64(linear)/1024)
+		return "weight", strconv.FormatUint(l.Weight, 10), fmt.Sprintf("a request of %.2f CPUs (runc 1.3.2, crun 1.23 and later), or %.2f (older)", float64(quadratic)/1024, float64(linear)/1024)
 	case l.Shares > 0:
-		return fmt.Sprintf("shares\t%d\ta request of %.2f CPUs, or the default", l.Shares, float64(l.Shares)/1024)
+		return "shares", strconv.FormatUint(l.Shares, 10), fmt.Sprintf("a request of %.2f CPUs, or the default", float64(l.Shares)/1024)
 	}
-	return "weight\tunknown\t"
+	return "weight", "unknown", ""
 }
 
 func at(path string, level int) string {

@@ -81,8 +81,9 @@ func (r reaper) once(ctx context.Context) error {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "KIND\tPROCESS\tPOD\tCONTAINER\tACTION\tWHY")
-	for _, f := range findings {
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%.12s\t%s\t%s\n", f.Kind, f.Process.PID, dash(f.Container.PodUID), dash(f.Container.ID), r.act(ctx, f), f.Why)
+	actions := r.act(ctx, findings)
+	for i, f := range findings {
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\t%.12s\t%s\t%s\n", f.Kind, f.Process.PID, dash(f.Container.PodUID), dash(f.Container.ID), actions[i], f.Why)
 	}
 	_ = w.Flush() // to a Builder
 	if len(findings) == 0 {
@@ -91,27 +92,44 @@ func (r reaper) once(ctx context.Context) error {
 	return write(r.out.out, b.String())
 }
 
-// act ends a shell, and says what happened.
-func (r reaper) act(ctx context.Context, f node.Finding) string {
-	switch {
-	case f.Kind != node.StaleShell:
-		return "none"
-	case !r.apply:
-		return "none (dry run)"
+// act ends the shells, and says what happened. All are told at once, while it is true that they are idle, and then have
+// the same time to end.
+func (r reaper) act(ctx context.Context, findings []node.Finding) []string {
+	actions := make([]string, len(findings))
+	for i, f := range findings {
+		switch {
+		case f.Kind != node.StaleShell:
+			actions[i] = "none"
+		case !r.apply:
+			actions[i] = "none (dry run)"
+		default:
+			if err := node.Signal(r.machine.fsys, f.Process, syscall.SIGHUP); err != nil {
+				actions[i] = outcome(err)
+			}
+		}
 	}
-	if err := node.Signal(r.machine.fsys, f.Process, syscall.SIGHUP); err != nil {
-		return outcome(err)
+	grace, cancel := context.WithTimeout(ctx, r.grace)
+	defer cancel()
+	for i, f := range findings {
+		if actions[i] == "" {
+			actions[i] = r.wait(ctx, grace, f)
+		}
 	}
-	deadline := time.After(r.grace)
+	return actions
+}
+
+// wait waits for a shell to end until grace does, and then kills it.
+func (r reaper) wait(ctx, grace context.Context, f node.Finding) string {
 	for {
 		p, err := node.ReadProcess(r.machine.fsys, f.Process.PID)
 		if err != nil || p.Start != f.Process.Start || p.State == 'Z' {
 			return "ended"
 		}
 		select {
-		case <-ctx.Done():
-			return "SIGHUP sent"
-		case <-deadline:
+		case <-grace.Done():
+			if ctx.Err() != nil {
+				return "SIGHUP sent"
+			}
 			if err := node.Signal(r.machine.fsys, f.Process, syscall.SIGKILL); err != nil {
 				return outcome(err)
 			}

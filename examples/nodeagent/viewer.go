@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"github.com/kubewright/kubewright/cgroupview"
 	"github.com/kubewright/kubewright/cgroupview/node"
@@ -137,7 +138,7 @@ func (f *viewFiles) write(name string, v *cgroupview.View) error {
 	var errs []error
 	for _, file := range still() {
 		text, _ := v.Append(nil, file)
-		errs = append(errs, f.put(filepath.Join(f.dir, name, file), string(text)))
+		errs = append(errs, f.put(filepath.Join(f.dir, name), file, string(text)))
 	}
 	return errors.Join(errs...)
 }
@@ -163,16 +164,31 @@ func (f *viewFiles) writeCounts(host cgroupview.Host) error {
 // put writes a file that has changed, in place: a container that has mounted it keeps the file it mounted, so a new
 // file under the same name would never be seen. Readers may see half of it for the time of one write of a few
 // kilobytes.
-func (f *viewFiles) put(path, text string) error {
+//
+// A container may have mounted its directory to write to: nothing that it puts there leads out of it, and only plain
+// files are written.
+func (f *viewFiles) put(dir, name, text string) error {
+	path := filepath.Join(dir, name)
 	if f.written[path] == text {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE, 0o644)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
+	}
+	defer func() { _ = root.Close() }() // was opened to look up names
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o644) // a FIFO would wait for a reader
+	if err != nil {
+		return err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return errors.Join(err, file.Close(), fmt.Errorf("%s is no plain file any more", path))
 	}
 	_, err = file.WriteAt([]byte(text), 0)
 	if err = errors.Join(err, file.Truncate(int64(len(text))), file.Close()); err == nil {

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,18 @@ func TestRender(t *testing.T) {
 	require.Error(t, err)
 	_, err = v.render(1<<30, "proc/stat")
 	require.Error(t, err)
+	_, err = v.render(0, "proc/stat")
+	require.ErrorContains(t, err, "hostPID", "0 is a reader that cannot be seen from here, not this process")
+	c, err := v.of(os.Getpid())
+	require.NoError(t, err)
+	c.open.Store(maxOpen)
+	_, _, err = v.handle(os.Getpid(), "proc/stat")
+	require.ErrorIs(t, err, syscall.ENFILE)
+	c.open.Store(0)
+	_, release, err := v.handle(os.Getpid(), "proc/stat")
+	require.NoError(t, err)
+	release()
+	require.Zero(t, c.open.Load())
 }
 
 // What is mounted is what programs read, and a mount that a dead server left is replaced.

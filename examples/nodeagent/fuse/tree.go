@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path"
 	"strings"
 	"syscall"
@@ -45,7 +46,8 @@ var (
 	_ fs.NodeOpener    = (*file)(nil)
 	_ fs.NodeGetattrer = (*file)(nil)
 	_ fs.NodeOnAdder   = (*tree)(nil)
-	_ fs.FileReader    = content(nil)
+	_ fs.FileReader    = (*content)(nil)
+	_ fs.FileReleaser  = (*content)(nil)
 )
 
 // Getattr shows a size of 0, as files of /proc have.
@@ -63,20 +65,32 @@ func (f *file) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, s
 	if !ok {
 		return nil, 0, syscall.EIO
 	}
-	text, err := f.views.render(int(caller.Pid), f.name)
+	text, release, err := f.views.handle(int(caller.Pid), f.name)
+	if errors.Is(err, syscall.ENFILE) {
+		return nil, 0, syscall.ENFILE
+	}
 	if err != nil {
 		return nil, 0, syscall.EIO
 	}
-	return content(text), fuse.FOPEN_DIRECT_IO, fs.OK
+	return &content{text, release}, fuse.FOPEN_DIRECT_IO, fs.OK
 }
 
 // content is what one open file says, to all reads of it.
-type content []byte
+type content struct {
+	text    []byte
+	release func()
+}
+
+// Release is called once, when the last descriptor is closed.
+func (c *content) Release(context.Context) syscall.Errno {
+	c.release()
+	return fs.OK
+}
 
 // Read returns a part.
-func (c content) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	if off >= int64(len(c)) {
+func (c *content) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+	if off >= int64(len(c.text)) {
 		return fuse.ReadResultData(nil), fs.OK
 	}
-	return fuse.ReadResultData(c[off:min(off+int64(len(dest)), int64(len(c)))]), fs.OK
+	return fuse.ReadResultData(c.text[off:min(off+int64(len(dest)), int64(len(c.text)))]), fs.OK
 }

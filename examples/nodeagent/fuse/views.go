@@ -7,6 +7,8 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/kubewright/kubewright/cgroupview"
 	"github.com/kubewright/kubewright/cgroupview/node"
@@ -18,14 +20,16 @@ type views struct {
 	fsys   fs.FS
 	viewer int
 
+	hosts sync.Pool // of *cgroupview.Host: on large machines too much to keep for each container
+
 	mu     sync.Mutex
 	groups map[string]*view
 }
 
 type view struct {
+	open   atomic.Int32 // files, of which each keeps its text
 	mu     sync.Mutex
 	group  cgroupview.Group
-	host   cgroupview.Host
 	limits cgroupview.Limits
 	sample cgroupview.Sample
 	times  cgroupview.CPUTimes
@@ -46,12 +50,43 @@ func (v *views) render(pid int, file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return v.text(c, file)
+}
+
+// maxOpen is how many files a container may keep open: their texts are this program's memory, which all share.
+const maxOpen = 1024
+
+// handle renders a file for a process that opens it, until release is called.
+func (v *views) handle(pid int, file string) (text []byte, release func(), err error) {
+	c, err := v.of(pid)
+	if err != nil {
+		return nil, nil, err
+	}
+	release = func() { c.open.Add(-1) }
+	if c.open.Add(1) > maxOpen {
+		release()
+		return nil, nil, syscall.ENFILE
+	}
+	if text, err = v.text(c, file); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return text, release, nil
+}
+
+// text reads a container's counters and renders a file.
+func (v *views) text(c *view, file string) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.read(v.fsys); err != nil {
+	host, ok := v.hosts.Get().(*cgroupview.Host)
+	if !ok {
+		host = &cgroupview.Host{}
+	}
+	defer v.hosts.Put(host)
+	if err := errors.Join(host.Read(v.fsys), c.read()); err != nil {
 		return nil, err
 	}
-	text, ok := (&cgroupview.View{Host: &c.host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times, Load: c.load}).Append(nil, file)
+	text, ok := (&cgroupview.View{Host: host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times, Load: c.load}).Append(nil, file)
 	if !ok {
 		return nil, fmt.Errorf("no view is called %q", file)
 	}
@@ -60,6 +95,9 @@ func (v *views) render(pid int, file string) ([]byte, error) {
 
 // of finds the container of a process. What is below a container in the hierarchy belongs to it.
 func (v *views) of(pid int) (*view, error) {
+	if pid <= 0 { // not in the pid namespace of this server, or below it; 0 would be the server itself
+		return nil, fmt.Errorf("process %d is not of this pid namespace: run this program with hostPID", pid)
+	}
 	mounts, err := cgroupview.ReadMounts(v.fsys, v.viewer)
 	if err != nil {
 		return nil, err
@@ -69,12 +107,9 @@ func (v *views) of(pid int) (*view, error) {
 		return nil, err
 	}
 	place := g.Place(cgroupview.Memory)
-	for path := place.Path; path != ""; path = path[:strings.LastIndexByte(path, '/')] {
-		if c, ok := node.ParseContainer(path); ok {
-			g = mounts.Group(c.Path)
-			place = g.Place(cgroupview.Memory)
-			break
-		}
+	if c, ok := node.Enclosing(place.Path); ok {
+		g = mounts.Group(c.Path)
+		place = g.Place(cgroupview.Memory)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -86,7 +121,7 @@ func (v *views) of(pid int) (*view, error) {
 }
 
 // read takes a sample. The first process tells when the container began.
-func (c *view) read(fsys fs.FS) error {
+func (c *view) read() error {
 	g := c.group
 	if pid, err := g.Init(); err == nil {
 		g = g.WithProcess(pid)
@@ -95,7 +130,7 @@ func (c *view) read(fsys fs.FS) error {
 	if c.limits, err = g.Limits(); err != nil {
 		return err
 	}
-	if err := errors.Join(c.host.Read(fsys), g.Sample(&c.sample)); err != nil {
+	if err := g.Sample(&c.sample); err != nil {
 		return err
 	}
 	c.times.Advance(&c.limits, &c.sample)
