@@ -74,15 +74,32 @@ func (o *Object) redact(key string, more []rule) {
 	if o.Kind == "List" || strings.HasSuffix(o.Kind, "List") {
 		o.redactItems(more)
 	}
-	if o.Fidelity == Schemaless && looksSecret(o.Kind) || o.Kind == "" && looksSecret(key) {
+	isSecret := o.APIVersion == "v1" && o.Kind == "Secret"
+	mayBeSecret := !isSecret && o.mayBeSecret(key)
+	if mayBeSecret {
 		o.redactAllButMetadata()
 	}
 	if o.Redacted {
 		o.tree.redactCopies(0)
+	}
+	if o.Redacted || isSecret || mayBeSecret { // nobody knows what is in a field without a name
 		for i := range o.findings {
 			o.findings[i].Wire = nil
 		}
 	}
+}
+
+// mayBeSecret reports whether an object that no rule is for may hold credentials, by its kind or where it stands: of a
+// damaged Secret, a bit of the kind may be wrong.
+func (o *Object) mayBeSecret(key string) bool {
+	k, ok := ParseKey(key)
+	switch {
+	case ok && k.Group == "" && k.Resource == "secrets":
+		return true
+	case o.Kind == "":
+		return looksSecret(key) || key == "" && o.Format == Protobuf
+	}
+	return o.Fidelity == Schemaless && (looksSecret(o.Kind) || ok && looksSecret(k.Resource))
 }
 
 func (o *Object) redactItems(more []rule) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,6 +73,33 @@ func TestUnknownSecretKinds(t *testing.T) {
 	require.NotContains(t, string(o.AppendJSON(nil)), password)
 	o = decode(t, Options{}, Value{Bytes: appendEnvelope("route.example.com/v1", "Route", appendBytes(nil, 2, "shown"))})
 	require.Contains(t, yamlOf(t, o), "shown")
+}
+
+func TestDamagedSecrets(t *testing.T) {
+	stored := string(corpusValue(t, "core.v1.Secret"))
+	for name, value := range map[string]string{
+		"another kind":       strings.Replace(stored, "Secret", "Secqet", 1),
+		"no kind":            string(appendEnvelope("", "", appendBytes(nil, 2, password))),
+		"another version":    strings.Replace(stored, "v1", "v0", 1),
+		"another JSON kind":  `{"apiVersion":"v1","kind":"Secqet","data":{"p":"dataValue"}}`,
+		"text in its place":  "dataValue",
+		"another known kind": string(appendEnvelope("v1", "ConfigMap", appendBytes(nil, 2, string(appendBytes(appendBytes(nil, 1, "k"), 2, password))))),
+	} {
+		o := decode(t, Options{}, Value{Key: "/registry/secrets/a/b", Bytes: []byte(value)})
+		require.True(t, o.Redacted, name)
+		for _, secret := range []string{password, "dataValue", "ZGF0YVZhbHVl"} {
+			require.NotContains(t, yamlOf(t, o), secret, name)
+		}
+	}
+	o := decode(t, Options{}, Value{Bytes: appendEnvelope("", "", appendBytes(nil, 2, password))})
+	require.NotContains(t, yamlOf(t, o), password, "neither kind nor key are known")
+}
+
+func TestUnknownFieldOfAnEmptySecret(t *testing.T) {
+	o := decode(t, Options{}, Value{Bytes: appendEnvelope("v1", "Secret", appendBytes(nil, 999, password))})
+	findings, _ := o.Findings()
+	require.Len(t, findings, 1)
+	require.Nil(t, findings[0].Wire)
 }
 
 func TestTokensInKeys(t *testing.T) {
