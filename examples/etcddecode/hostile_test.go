@@ -25,8 +25,7 @@ type fakeStore struct {
 func (s fakeStore) Live(_ context.Context, _ etcddb.Query) iter.Seq2[etcddb.Record, error] {
 	return func(yield func(etcddb.Record, error) bool) {
 		for _, key := range s.keys {
-			value := `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}`
-			if !yield(etcddb.Record{Key: []byte(key), Value: []byte(value), Mod: 1}, nil) {
+			if !yield(widget(key), nil) {
 				return
 			}
 		}
@@ -36,8 +35,13 @@ func (s fakeStore) Live(_ context.Context, _ etcddb.Query) iter.Seq2[etcddb.Reco
 	}
 }
 
-func (s fakeStore) Get(context.Context, string, int64) (etcddb.Record, error) {
-	return etcddb.Record{}, etcddb.ErrNotFound
+// Get is that of a database of which a page is damaged.
+func (s fakeStore) Get(_ context.Context, key string, _ int64) (etcddb.Record, error) {
+	return widget(key), etcddb.ErrCorrupt
+}
+
+func widget(key string) etcddb.Record {
+	return etcddb.Record{Key: []byte(key), Value: []byte(`{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}`), Mod: 1}
 }
 
 func (s fakeStore) Close() error { return nil }
@@ -76,6 +80,13 @@ func TestDumpOfHostileKeys(t *testing.T) {
 	require.Equal(t, 4, files)
 	_, err := os.Stat(filepath.Join(inside, "registry", "last.yaml"))
 	require.NoError(t, err, "what comes after a bad key is written")
+}
+
+func TestGetFromDamage(t *testing.T) {
+	got := walked(t, fakeStore{}, func(w *walk) error { return w.getKey(t.Context(), "/registry/damaged", "yaml") })
+	require.Equal(t, exitPartial, got.code)
+	require.Contains(t, got.out, "kind: Widget")
+	require.Contains(t, got.err, "newer value than revision 1")
 }
 
 func TestListHidesTokens(t *testing.T) {
