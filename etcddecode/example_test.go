@@ -63,7 +63,7 @@ func ExampleParseKeyring() {
 	_, err = keyring.Open(context.Background(), "/registry/secrets/shop/db", []byte("k8s:enc:aesgcm:v1:key2:..."))
 	fmt.Println(err)
 	// Output:
-	// can't be decrypted: the encryption configuration has no such key
+	// can't be decrypted: the encryption configuration does not have aesgcm:v1:key2
 }
 
 func ExampleDiff() {

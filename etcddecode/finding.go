@@ -46,7 +46,7 @@ type Finding struct {
 	Path   string
 	Reason Reason
 	// Wire is the field as stored, tag and length included. It is nil where the output does not lack anything, and
-	// for objects that are redacted.
+	// for objects that are redacted, or would be if they held more: Secrets.
 	Wire []byte
 }
 

@@ -81,7 +81,7 @@ func (k *Keyring) Open(ctx context.Context, key string, value []byte) (Opened, e
 		}
 	}
 	if failed == nil {
-		return Opened{}, fmt.Errorf("%w: the encryption configuration has no such key", ErrEncrypted)
+		return Opened{}, fmt.Errorf("%w: the encryption configuration does not have %s", ErrEncrypted, sniffed)
 	}
 	if key == "" && sniffed.Provider != "aescbc" && sniffed.Provider != "secretbox" {
 		failed = append(failed, errors.New("the etcd key, which it is authenticated with, was not given"))

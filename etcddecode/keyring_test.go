@@ -132,7 +132,7 @@ func TestKeyOfTheSameName(t *testing.T) {
 	_, err = testKeyring(t, &asked, other).Open(t.Context(), "/k", sealed)
 	require.ErrorContains(t, err, `key "a" of aescbc`)
 	_, err = testKeyring(t, &asked, testProviders()["kms:v1:e"]).Open(t.Context(), "/k", sealed)
-	require.ErrorContains(t, err, "no such key")
+	require.ErrorContains(t, err, "does not have")
 }
 
 func TestKMSIsAskedOncePerKey(t *testing.T) {

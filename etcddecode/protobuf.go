@@ -256,16 +256,19 @@ func (r *protoReader) single(parent int32, field *tables.Field, f *wireField) (n
 func (r *protoReader) entry(m int32, field *tables.Field, f *wireField) error {
 	key := ""
 	value := wireField{typ: wireBytes}
+	single := *field
+	single.Flags &^= tables.Map
+	valueType := wireTypeOf(&single)
 	for msg := f.bytes; len(msg) > 0; {
 		part, rest, err := nextField(msg)
 		if err != nil {
 			return err
 		}
 		msg = rest
-		switch part.number {
-		case 1:
+		switch {
+		case part.number == 1 && part.typ == wireBytes:
 			key = r.utf8(part.bytes, part.raw)
-		case 2:
+		case part.number == 2 && part.typ == valueType:
 			value = part
 		default:
 			r.path = append(r.path, step{name: field.Name})

@@ -74,15 +74,35 @@ func (o *Object) redact(key string, more []rule) {
 	if o.Kind == "List" || strings.HasSuffix(o.Kind, "List") {
 		o.redactItems(more)
 	}
-	if o.Fidelity == Schemaless && looksSecret(o.Kind) || o.Kind == "" && looksSecret(key) {
-		o.redactAllButMetadata()
+	isSecret := o.APIVersion == "v1" && o.Kind == "Secret"
+	mayBeSecret := !isSecret && o.mayBeSecret(key)
+	switch {
+	case mayBeSecret:
+		o.redactAllBut("apiVersion", "kind", "metadata")
+	case isSecret: // also fields that no Secret has
+		o.redactAllBut("apiVersion", "kind", "metadata", "type", "immutable")
 	}
 	if o.Redacted {
 		o.tree.redactCopies(0)
+	}
+	if o.Redacted || isSecret || mayBeSecret { // nobody knows what is in a field without a name
 		for i := range o.findings {
 			o.findings[i].Wire = nil
 		}
 	}
+}
+
+// mayBeSecret reports whether an object that no rule is for may hold credentials, by its kind or where it stands: of a
+// damaged Secret, a bit of the kind may be wrong.
+func (o *Object) mayBeSecret(key string) bool {
+	k, ok := ParseKey(key)
+	switch {
+	case ok && k.Group == "" && k.Resource == "secrets":
+		return true
+	case o.Kind == "":
+		return looksSecret(key) || key == "" && o.Format == Protobuf
+	}
+	return o.Fidelity == Schemaless && (looksSecret(o.Kind) || ok && looksSecret(k.Resource))
 }
 
 func (o *Object) redactItems(more []rule) {
@@ -185,6 +205,12 @@ func (t *tree) redactAll(at int32) bool {
 	return true
 }
 
+// isJSON reports whether text begins as a JSON object or list does.
+func isJSON(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")
+}
+
 // redactCopies hides the annotations that hold the object as it was applied, and all that hold JSON: tools have their own names for it.
 func (t *tree) redactCopies(root int32) bool {
 	annotations, ok := t.at(root, "metadata", "annotations")
@@ -194,22 +220,20 @@ func (t *tree) redactCopies(root int32) bool {
 	did := false
 	for i := t.nodes[annotations].first; i != 0; i = t.nodes[i].next {
 		n := &t.nodes[i]
-		if slices.Contains(appliedAnnotations, n.key) || strings.HasPrefix(strings.TrimSpace(n.text), "{") {
+		if slices.Contains(appliedAnnotations, n.key) || isJSON(n.text) {
 			did = t.redactAll(i) || did
 		}
 	}
 	return did
 }
 
-func (o *Object) redactAllButMetadata() {
+func (o *Object) redactAllBut(keep ...string) {
 	if o.tree.nodes[0].kind != kindMap {
 		o.Redacted = o.tree.redactAll(0) || o.Redacted
 		return
 	}
 	for i := o.tree.nodes[0].first; i != 0; i = o.tree.nodes[i].next {
-		switch o.tree.nodes[i].key {
-		case "apiVersion", "kind", "metadata":
-		default:
+		if !slices.Contains(keep, o.tree.nodes[i].key) {
 			o.Redacted = o.tree.redactAll(i) || o.Redacted
 		}
 	}

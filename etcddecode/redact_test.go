@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,9 @@ func secrets() map[string]string {
 		"other annotation": `{"apiVersion":"v1","kind":"Secret","metadata":{"annotations":{"tool.example.com/copy":` + string(applied) + `}},"data":{"p":"` + b64 + `"}}`,
 		"a list":           `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","data":{"p":"` + b64 + `"}}]}`,
 		"a typed list":     `{"apiVersion":"v1","kind":"SecretList","items":[{"data":{"p":"` + b64 + `"}}]}`,
+		"other case":       `{"apiVersion":"v1","kind":"Secret","Data":{"p":"` + b64 + `"}}`,
+		"other field":      `{"apiVersion":"v1","kind":"Secret","spec":["` + password + `"]}`,
+		"list annotation":  `{"apiVersion":"v1","kind":"Secret","metadata":{"annotations":{"tool.example.com/copy":"[{\"p\":\"` + b64 + `\"}]"}}}`,
 		"Helm":             `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"labels":{"owner":"helm"}},"data":{"release":"` + password + `"}}`,
 		"token request":    `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","status":{"token":"` + password + `"}}`,
 		"token name":       `{"apiVersion":"oauth.openshift.io/v1","kind":"OAuthAccessToken","metadata":{"name":"` + password + `"},"refreshToken":"` + password + `"}`,
@@ -72,6 +76,33 @@ func TestUnknownSecretKinds(t *testing.T) {
 	require.NotContains(t, string(o.AppendJSON(nil)), password)
 	o = decode(t, Options{}, Value{Bytes: appendEnvelope("route.example.com/v1", "Route", appendBytes(nil, 2, "shown"))})
 	require.Contains(t, yamlOf(t, o), "shown")
+}
+
+func TestDamagedSecrets(t *testing.T) {
+	stored := string(corpusValue(t, "core.v1.Secret"))
+	for name, value := range map[string]string{
+		"another kind":       strings.Replace(stored, "Secret", "Secqet", 1),
+		"no kind":            string(appendEnvelope("", "", appendBytes(nil, 2, password))),
+		"another version":    strings.Replace(stored, "v1", "v0", 1),
+		"another JSON kind":  `{"apiVersion":"v1","kind":"Secqet","data":{"p":"dataValue"}}`,
+		"text in its place":  "dataValue",
+		"another known kind": string(appendEnvelope("v1", "ConfigMap", appendBytes(nil, 2, string(appendBytes(appendBytes(nil, 1, "k"), 2, password))))),
+	} {
+		o := decode(t, Options{}, Value{Key: "/registry/secrets/a/b", Bytes: []byte(value)})
+		require.True(t, o.Redacted, name)
+		for _, secret := range []string{password, "dataValue", "ZGF0YVZhbHVl"} {
+			require.NotContains(t, yamlOf(t, o), secret, name)
+		}
+	}
+	o := decode(t, Options{}, Value{Bytes: appendEnvelope("", "", appendBytes(nil, 2, password))})
+	require.NotContains(t, yamlOf(t, o), password, "neither kind nor key are known")
+}
+
+func TestUnknownFieldOfAnEmptySecret(t *testing.T) {
+	o := decode(t, Options{}, Value{Bytes: appendEnvelope("v1", "Secret", appendBytes(nil, 999, password))})
+	findings, _ := o.Findings()
+	require.Len(t, findings, 1)
+	require.Nil(t, findings[0].Wire)
 }
 
 func TestTokensInKeys(t *testing.T) {

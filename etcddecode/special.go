@@ -17,7 +17,10 @@ func (r *protoReader) special(parent int32, key string, field *tables.Field, f *
 	case tables.SchemaOrBool, tables.SchemaOrArray, tables.SchemaOrStrings:
 		return true, r.schema(parent, key, field, f)
 	}
-	parts, err := r.parts(f.bytes)
+	if field.Kind == tables.Items {
+		return r.items(parent, key, f.bytes)
+	}
+	parts, err := r.parts(f.bytes, partTypes(field.Kind))
 	if err != nil {
 		return false, err
 	}
@@ -36,11 +39,23 @@ func (r *protoReader) special(parent int32, key string, field *tables.Field, f *
 			n = node{key: key, kind: kindInt, num: int64(int32(parts.num[2]))}
 		}
 		nonzero = n.kind == kindString || n.num != 0
-	case tables.Items:
-		return r.items(parent, key, f.bytes)
 	}
 	_, err = r.put(parent, n)
 	return nonzero, err
+}
+
+// partTypes are the wire types of the fields 1, 2 and 3 of the small messages.
+func partTypes(kind tables.Kind) string {
+	switch kind {
+	case tables.Quantity:
+		return "\x02"
+	case tables.Duration:
+		return "\x00"
+	case tables.IntOrString:
+		return "\x00\x00\x02"
+	default: // the times
+		return "\x00\x00"
+	}
 }
 
 // small holds the fields 1 to 3 of a message.
@@ -49,13 +64,13 @@ type small struct {
 	text [4]string
 }
 
-func (r *protoReader) parts(msg string) (s small, err error) {
+func (r *protoReader) parts(msg string, types string) (s small, err error) {
 	for len(msg) > 0 {
 		var f wireField
 		if f, msg, err = nextField(msg); err != nil {
 			return s, err
 		}
-		if f.number > 3 {
+		if f.number > len(types) || f.typ != int(types[f.number-1]) {
 			r.report(strconv.Itoa(f.number), UnknownField, f.raw)
 			continue
 		}
@@ -74,7 +89,7 @@ func (r *protoReader) time(parent int32, key string, kind tables.Kind, f *wireFi
 		_, err := r.put(parent, node{key: key, kind: kindNull})
 		return false, err
 	}
-	parts, err := r.parts(f.bytes)
+	parts, err := r.parts(f.bytes, partTypes(kind))
 	if err != nil {
 		return false, err
 	}
@@ -99,9 +114,17 @@ func (r *protoReader) time(parent int32, key string, kind tables.Kind, f *wireFi
 
 // raw adds what a message of one bytes field holds as JSON.
 func (r *protoReader) raw(parent int32, key string, f *wireField) (nonzero bool, err error) {
-	text, err := wireString(f.bytes, 1)
-	if err != nil {
-		return false, err
+	text := ""
+	for msg := f.bytes; len(msg) > 0; {
+		var part wireField
+		if part, msg, err = nextField(msg); err != nil {
+			return false, err
+		}
+		if part.number != 1 || part.typ != wireBytes {
+			r.report(strconv.Itoa(part.number), UnknownField, part.raw)
+			continue
+		}
+		text = part.bytes
 	}
 	if text == "" {
 		_, err := r.put(parent, node{key: key, kind: kindNull})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/kubewright/kubewright/etcddecode"
 	"github.com/kubewright/kubewright/etcddecode/etcddb"
@@ -30,7 +31,7 @@ func carve(ctx context.Context, args []string, s streams) error {
 	q := w.query(0)
 	q.Since = *since
 	as := func(dst []byte, o *etcddecode.Object, r etcddb.Record) ([]byte, error) {
-		return o.AppendYAML(fmt.Appendf(dst, "# %s, revision %d, page %d\n", o.Key, r.Rev.Main, r.Page))
+		return o.AppendYAML(fmt.Appendf(dst, "# %s, revision %d, page %d\n", oneLine(o.Key), r.Rev.Main, r.Page))
 	}
 	records := func(yield func(etcddb.Record, error) bool) {
 		for r, err := range db.Carve(ctx, q) {
@@ -53,4 +54,12 @@ func carve(ctx context.Context, args []string, s streams) error {
 		}
 	}
 	return w.close(ctx.Err())
+}
+
+// oneLine quotes a key that would end a comment: who can write to etcd must not write manifests that way.
+func oneLine(key string) string {
+	if quoted := strconv.Quote(key); quoted != `"`+key+`"` {
+		return quoted
+	}
+	return key
 }

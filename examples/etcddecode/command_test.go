@@ -91,7 +91,7 @@ func TestCommands(t *testing.T) {
 		{args: "verify -f " + shop + " --encryption-config " + config, out: []string{"checksum   absent", "problems   0"}},
 		{args: "verify -f " + later + " --encryption-config " + config, code: 2, out: []string{"problems   1"}},
 		{args: "carve -f " + shop},
-		{args: "wal testdata/nothing", code: 2, err: "does not exist"},
+		{args: "wal testdata/nothing", code: 1, err: "does not exist"},
 		{args: "wal", code: 1, err: "which DIR"},
 		{args: "list --endpoints http://127.0.0.1:1 -f x", code: 1, err: "choose one"},
 		{args: "list -f " + shop + " --sensitive Pod", code: 1, err: "KIND:PATH"},

@@ -2,20 +2,24 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 func dump(ctx context.Context, args []string, s streams) error {
 	var w walk
-	fs := newFlags("dump", "Writes all objects, in the order of keys: as NDJSON or YAML documents to stdout, or as files with -d.", s)
-	w.add(fs)
-	dir := fs.String("d", "", "directory to make, with a file for each key: DIR/registry/pods/shop/web-0.yaml")
-	format := fs.String("o", "", "ndjson or yaml; yaml with -d, else ndjson")
-	if _, err := parse(fs, args, 0); err != nil {
+	flags := newFlags("dump", "Writes all objects, in the order of keys: as NDJSON or YAML documents to stdout, or as files with -d.", s)
+	w.add(flags)
+	dir := flags.String("d", "", "directory to make, with a file for each key: DIR/registry/pods/shop/web-0.yaml")
+	format := flags.String("o", "", "ndjson or yaml; yaml with -d, else ndjson")
+	if _, err := parse(flags, args, 0); err != nil {
 		return err
 	}
 	as := renderJSON
@@ -37,11 +41,16 @@ func (w *walk) dump(ctx context.Context, dir, format string, as render) error {
 		extension = ".yaml"
 	}
 	made := map[string]bool{}
+	files := 0
 	for r := range w.live(ctx, false, as) {
 		var err error
 		switch {
 		case dir != "":
-			err = writeFile(dir, r.key, extension, r.text, made)
+			if err = writeFile(dir, fileKey(r), extension, r.text, made); err != nil && (files > 0 && errors.Is(err, fs.ErrExist) || isNameError(err)) {
+				w.fail(fmt.Errorf("%s: %w", r.key, err))
+				continue
+			}
+			files++
 		default:
 			if format == "yaml" && w.object > 1 {
 				_, err = w.out.WriteString("---\n")
@@ -55,9 +64,25 @@ func (w *walk) dump(ctx context.Context, dir, format string, as render) error {
 		}
 	}
 	if dir != "" {
-		w.streams.say("%d objects in %s", w.object, dir)
+		w.streams.say("%d objects in %s", files, dir)
 	}
 	return ctx.Err()
+}
+
+// fileKey is the key to name a file after. Where a token in it is hidden, its digest tells the files apart.
+func fileKey(r rendered) string {
+	if r.key == string(r.record.Key) {
+		return r.key
+	}
+	return fmt.Sprintf("%s-%x", r.key, sha256.Sum256(r.record.Key))
+}
+
+var errNoPath = errors.New("no path of a file")
+
+// isNameError reports whether a file can't be written for its name, so that others can.
+func isNameError(err error) bool {
+	return slices.ContainsFunc([]error{errNoPath, syscall.ENAMETOOLONG, syscall.EINVAL, syscall.ENOTDIR, syscall.EISDIR},
+		func(target error) bool { return errors.Is(err, target) })
 }
 
 // writeFile writes under the key. What is in the directory is never overwritten: a file that exists, or a key that
@@ -65,7 +90,7 @@ func (w *walk) dump(ctx context.Context, dir, format string, as render) error {
 func writeFile(dir, key, extension string, text []byte, made map[string]bool) error {
 	name := filepath.FromSlash(strings.Trim(key, "/")) + extension
 	if !filepath.IsLocal(name) {
-		return fmt.Errorf("key %q is no path of a file", key)
+		return fmt.Errorf("key %q: %w", key, errNoPath)
 	}
 	path := filepath.Join(dir, name)
 	if parent := filepath.Dir(path); !made[parent] {

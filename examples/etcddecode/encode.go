@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
@@ -19,16 +21,16 @@ func encode(ctx context.Context, args []string, s streams) error {
 	key := fs.String("key", "", "the etcd key it will stand under; needed to encrypt")
 	format := fs.String("format", "", "protobuf or json; by default what the API server stores the kind as")
 	config := fs.String("encryption-config", "", "encrypt as this EncryptionConfiguration says")
-	resource := fs.String("resource", "", "resource that decides how to encrypt, deployments.apps say; by default that of the key, core group")
+	resource := fs.String("resource", "", "resource that decides how to encrypt, deployments.apps say; by default that of the key, in the group of the manifest")
 	out := fs.String("o", "-", "file to write; - is stdout")
 	if _, err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	options, err := encodeOptions(*format, *key, *resource, *config)
+	input, err := readManifest(*file, s.in)
 	if err != nil {
 		return err
 	}
-	input, err := readManifest(*file, s.in)
+	options, err := encodeOptions(input, *format, *key, *resource, *config)
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func readManifest(file string, stdin io.Reader) ([]byte, error) {
 	return manifest, nil
 }
 
-func encodeOptions(format, key, resource, config string) (etcddecode.EncodeOptions, error) {
+func encodeOptions(manifest []byte, format, key, resource, config string) (etcddecode.EncodeOptions, error) {
 	o := etcddecode.EncodeOptions{Key: key, Resource: resource, Random: rand.Reader}
 	switch format {
 	case "":
@@ -87,9 +89,23 @@ func encodeOptions(format, key, resource, config string) (etcddecode.EncodeOptio
 		if !ok {
 			return o, errors.New("--key: no object's key; give --resource to say how to encrypt")
 		}
-		if o.Resource = k.Resource; k.Group != "" {
-			o.Resource += "." + k.Group
-		}
+		o.Resource = k.Resource + "." + groupOf(manifest)
+		o.Resource = strings.TrimSuffix(o.Resource, ".")
 	}
 	return o, nil
+}
+
+// groupOf is the API group of a manifest, which the keys of built-in kinds lack.
+func groupOf(manifest []byte) string {
+	var object struct {
+		APIVersion string `json:"apiVersion"`
+	}
+	if json.Unmarshal(manifest, &object) != nil {
+		return "" // Encode says what is wrong
+	}
+	group, _, ok := strings.Cut(object.APIVersion, "/")
+	if !ok {
+		return ""
+	}
+	return group
 }

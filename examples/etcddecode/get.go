@@ -47,7 +47,10 @@ func escapePattern(name string) string {
 
 func (w *walk) getKey(ctx context.Context, key, format string) error {
 	r, err := w.store.Get(ctx, key, w.revision)
-	if err != nil {
+	switch {
+	case err != nil && r.Key != nil: // the newest that damage has left
+		w.fail(fmt.Errorf("%s: there may be a newer value than revision %d: %w", key, r.Mod, err))
+	case err != nil:
 		return fmt.Errorf("%s: %w", key, err)
 	}
 	if format == "proto" {

@@ -80,6 +80,7 @@ func (h *historian) change(ctx context.Context, r etcddb.Record) error {
 	o, err := h.decoder.Decode(ctx, etcddecode.Value{Key: string(r.Key), Bytes: r.Value, ModRevision: r.Mod})
 	if err != nil {
 		h.failed++
+		h.before = nil // a difference across the gap would be told as one change
 		h.say("%v", err)
 		return nil
 	}

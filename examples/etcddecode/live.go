@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"time"
@@ -62,6 +63,9 @@ func record(key, value []byte, create, mod, version, lease int64) etcddb.Record 
 	}
 }
 
+// errLive ends the walk of a live etcd: what would have come after it is not known.
+var errLive = errors.New("read the live etcd")
+
 // page is how many records are asked for at a time.
 const page = 500
 
@@ -74,7 +78,7 @@ func (s *liveStore) Live(ctx context.Context, q etcddb.Query) iter.Seq2[etcddb.R
 		}
 		rev := q.Revision
 		for {
-			got, err := s.page(ctx, from, end, rev)
+			got, err := s.page(ctx, from, end, rev, q.KeysOnly)
 			if err != nil {
 				yield(etcddb.Record{}, err)
 				return
@@ -99,12 +103,16 @@ func (s *liveStore) Live(ctx context.Context, q etcddb.Query) iter.Seq2[etcddb.R
 	}
 }
 
-func (s *liveStore) page(ctx context.Context, from, end string, rev int64) (*clientv3.GetResponse, error) {
+func (s *liveStore) page(ctx context.Context, from, end string, rev int64, keysOnly bool) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	got, err := s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(rev))
+	options := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(rev)}
+	if keysOnly {
+		options = append(options, clientv3.WithKeysOnly())
+	}
+	got, err := s.client.Get(ctx, from, options...)
 	if err != nil {
-		return nil, errors.Join(errors.New("read the live etcd"), err)
+		return nil, fmt.Errorf("%w: %w", errLive, err)
 	}
 	return got, nil
 }

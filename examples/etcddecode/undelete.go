@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/kubewright/kubewright/etcddecode"
@@ -42,7 +43,7 @@ func (w *walk) deleted(from iter.Seq2[etcddb.Deletion, error], recreated bool) i
 			case err == nil && d.Recreated && !recreated:
 				continue
 			case err == nil && d.Last.Tombstone:
-				w.streams.say("%s: deleted at revision %d, and its last value is compacted; try carve", d.Last.Key, d.Deleted.Main)
+				w.streams.say("%s: deleted at revision %d, and its last value is compacted; try carve", etcddecode.PrintableKey(string(d.Last.Key)), d.Deleted.Main)
 				continue
 			}
 			if !yield(d.Last, err) {
@@ -57,6 +58,9 @@ func (w *walk) undelete(ctx context.Context, records iter.Seq2[etcddb.Record, er
 	manifest := func(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
 		if o.Kind == "" {
 			return dst, nil
+		}
+		if _, isOwned := o.Owner(); o.Fidelity == etcddecode.Schemaless && (owned || !isOwned) {
+			return dst, fmt.Errorf("%s %s is of no known type, and fields without names can't be applied; dump shows them", o.APIVersion, o.Kind)
 		}
 		m, ok := o.Manifest()
 		if !ok {

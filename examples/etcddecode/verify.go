@@ -48,6 +48,7 @@ func (w *walk) verify(ctx context.Context, db *etcddb.DB) error {
 		w.fail(err)
 	}
 	lossy := 0
+	defer func() { w.lossy = 0 }() // all is said here
 	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
 	for r := range w.live(ctx, true, nothing) {
 		if r.object.Fidelity == etcddecode.TypedWithLoss {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/kubewright/kubewright/etcddecode"
@@ -12,11 +13,11 @@ import (
 
 func wal(ctx context.Context, args []string, s streams) error {
 	var d decoding
-	fs := newFlags("wal DIR", "Lists the entries of the write-ahead log in a data directory: index, term, kind and keys. Entries at the end may not be\ncommitted, and of a transaction only one branch was taken.", s)
-	d.add(fs)
-	values := fs.Bool("yaml", false, "also print what is put")
-	from := fs.Uint64("from", 0, "only entries with this index and later")
-	rest, err := parse(fs, args, 1)
+	flags := newFlags("wal DIR", "Lists the entries of the write-ahead log in a data directory: index, term, kind and keys. Entries at the end may not be\ncommitted, and of a transaction only one branch was taken.", s)
+	d.add(flags)
+	values := flags.Bool("yaml", false, "also print what is put")
+	from := flags.Uint64("from", 0, "only entries with this index and later")
+	rest, err := parse(flags, args, 1)
 	if err != nil {
 		return err
 	}
@@ -32,6 +33,8 @@ func wal(ctx context.Context, args []string, s streams) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, fs.ErrNotExist):
+			return err
 		case err != nil:
 			failed++
 			s.say("%v", err)
@@ -64,7 +67,7 @@ func detail(e etcddb.WALEntry) string {
 func writeOp(ctx context.Context, s streams, d *etcddecode.Decoder, op etcddb.WALOp, values bool, failed *errPartial) error {
 	end := ""
 	if len(op.RangeEnd) > 0 {
-		end = fmt.Sprintf(" up to %q", op.RangeEnd)
+		end = fmt.Sprintf(" up to %q", etcddecode.PrintableKey(string(op.RangeEnd)))
 	}
 	if _, err := fmt.Fprintf(s.out, "  %s%s %s%s (%d bytes)\n", prefixed(op.Branch), op.Kind, etcddecode.PrintableKey(string(op.Key)), end, len(op.Value)); err != nil {
 		return err

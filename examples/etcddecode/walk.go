@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/kubewright/kubewright/etcddecode"
 	"github.com/kubewright/kubewright/etcddecode/etcddb"
@@ -23,7 +25,9 @@ type walk struct {
 	out     *bufio.Writer
 	bar     *progress
 	failed  errPartial
-	object  int // objects that the filter accepted
+	fatal   error // because of it, there is nothing to see
+	object  int   // objects that the filter accepted
+	lossy   int   // those that lack something
 
 	undecoded func(rendered) // if it is set, it hears of values that could not be decoded
 }
@@ -61,6 +65,12 @@ func (w *walk) close(err error) error {
 	if closed := w.store.Close(); err == nil {
 		err = closed
 	}
+	if w.lossy > 0 {
+		w.streams.say("%d objects lack something that is stored; verify and decode say what", w.lossy)
+	}
+	if w.fatal != nil { // "nothing matches" would be a guess
+		err = w.fatal
+	}
 	if err == nil {
 		err = w.failed.orNil()
 	}
@@ -69,12 +79,23 @@ func (w *walk) close(err error) error {
 
 // fail reports a record that could not be read or decoded.
 func (w *walk) fail(err error) {
+	if isFatal(err) && w.fatal == nil {
+		w.fatal = err
+		return
+	}
 	w.failed++
 	if w.failed <= 20 {
 		w.streams.say("%v", err)
 	} else if w.failed == 21 {
 		w.streams.say("more of these are only counted")
 	}
+}
+
+// isFatal reports whether an error is not one of a record, but of all or the rest of them.
+func isFatal(err error) bool {
+	return slices.ContainsFunc([]error{
+		errLive, etcddb.ErrNoMeta, etcddb.ErrNotEtcd, etcddb.ErrChanged, etcddb.ErrCompacted, etcddb.ErrFutureRevision,
+	}, func(target error) bool { return errors.Is(err, target) })
 }
 
 // rendered is one object, made ready on another core.
@@ -85,6 +106,7 @@ type rendered struct {
 	text   []byte
 	err    error
 	skip   bool
+	lossy  bool
 }
 
 // encryption is what an undecoded value is encrypted with, as far as the value says.
@@ -130,7 +152,10 @@ func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, err
 			if size > 1<<16 {
 				size = 1 << 12
 			}
-			out := rendered{key: o.Key, record: r, text: text, err: err}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", o.Key, err)
+			}
+			out := rendered{key: o.Key, record: r, text: text, err: err, lossy: o.Fidelity == etcddecode.TypedWithLoss}
 			if keep {
 				out.object = o
 			}
@@ -151,6 +176,9 @@ func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, err
 				continue
 			}
 			w.object++
+			if r.lossy {
+				w.lossy++
+			}
 			if !yield(r) {
 				return
 			}
