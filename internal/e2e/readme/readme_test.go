@@ -28,21 +28,37 @@ func TestReadmes(t *testing.T) {
 	tree := copyTree(t)
 	home := newHome(t, c)
 	used := make([]bool, len(expectations))
+	var staying *process
+	var file string
 	for _, cmd := range allCommands(t, tree) {
+		if staying != nil && cmd.file != file { // another README may want the port
+			staying.stop(t)
+			staying = nil
+		}
+		file = cmd.file
+		want, i := expected(cmd.text)
+		if i >= 0 {
+			used[i] = true
+		}
+		all := t
 		t.Run(cmd.file+" "+cmd.text, func(t *testing.T) {
-			want, i := expected(cmd.text)
-			if i >= 0 {
-				used[i] = true
-			}
-			if want.skip != "" {
+			switch {
+			case want.skip != "":
 				t.Skip(want.skip)
+			case want.stays:
+				staying = start(all, tree, home, cmd.text)
+				staying.waitFor(t, want.serves)
+			case want.serves != "":
+				p := start(t, tree, home, cmd.text)
+				p.waitFor(t, want.serves)
+				p.stop(t)
+			default:
+				p := start(t, tree, home, cmd.text)
+				require.Equal(t, want.exit, p.wait(t), "%s", p.output.String())
+				if want.after != nil {
+					want.after(t, tree, p.output.String())
+				}
 			}
-			p := start(t, tree, home, cmd.text)
-			if want.serves != "" {
-				p.stopWhenPrinted(t, want.serves)
-				return
-			}
-			require.Equal(t, want.exit, p.wait(t), "%s", p.output.String())
 		})
 	}
 	for i, e := range expectations {
@@ -150,8 +166,8 @@ func (p *process) wait(t *testing.T) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// stopWhenPrinted waits for text and stops the command and its children.
-func (p *process) stopWhenPrinted(t *testing.T, text string) {
+// waitFor waits until the command has printed a text.
+func (p *process) waitFor(t *testing.T, text string) {
 	t.Helper()
 	cluster.Eventually(t, 2*time.Minute, func() error {
 		if strings.Contains(p.output.String(), text) {
@@ -164,6 +180,11 @@ func (p *process) stopWhenPrinted(t *testing.T, text string) {
 		}
 		return errors.New(p.output.String())
 	})
+}
+
+// stop ends the command and its children.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
 	require.NoError(t, syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM))
 	cluster.Eventually(t, time.Minute, func() error { // until the group has no process left
 		if err := syscall.Kill(-p.cmd.Process.Pid, 0); err == nil {
