@@ -74,7 +74,9 @@ func output(in string, count int) ([]byte, error) {
 
 // versions of what is compared, as this module requires it.
 func versions() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "sigs.k8s.io/controller-runtime", "k8s.io/api").Output()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}} {{.Version}}",
+		"sigs.k8s.io/controller-runtime", "k8s.io/api", "go.uber.org/automaxprocs", "github.com/KimMachineGun/automemlimit",
+		"github.com/aws/aws-sdk-go-v2", "github.com/go-fed/httpsig", "github.com/dunglas/httpsfv", "go.etcd.io/bbolt").Output()
 	if err != nil {
 		return "", err
 	}
