@@ -109,6 +109,9 @@ func (r *cborReader) value(parent int32, key string, tag uint64, depth int) erro
 	if err != nil {
 		return err
 	}
+	if !tagged(tag, major, low) {
+		return r.errorf("a tag that may not stand before this item")
+	}
 	switch major {
 	case cborUnsigned, cborNegative:
 		return r.integer(parent, key, major, arg, tag)
@@ -128,6 +131,20 @@ func (r *cborReader) value(parent int32, key string, tag uint64, depth int) erro
 	return r.simple(parent, key, low, arg, tag)
 }
 
+// tagged says whether a tag may stand before an item (RFC 8949 §3.4). Those of base64 and its like may stand before any and
+// are then for all byte strings in it; Kubernetes writes them before strings alone.
+func tagged(tag uint64, major int, low byte) bool {
+	switch tag {
+	case tagTimeText:
+		return major == cborText
+	case tagTimeEpoch:
+		return major == cborUnsigned || major == cborNegative || major == cborSimple && low >= 25
+	case tagBase64, tagBase64URL, tagBase16:
+		return major == cborBytes || major == cborText
+	}
+	return true
+}
+
 func (r *cborReader) integer(parent int32, key string, major int, arg, tag uint64) error {
 	if arg > math.MaxInt64 {
 		return r.errorf("an integer of more than 64 bits")
@@ -136,11 +153,19 @@ func (r *cborReader) integer(parent int32, key string, major int, arg, tag uint6
 	if major == cborNegative {
 		i = -1 - i
 	}
-	n := node{key: key, kind: kindInt, num: i}
 	if tag == tagTimeEpoch {
-		n = node{key: key, kind: kindString, text: time.Unix(i, 0).UTC().Format(time.RFC3339Nano)}
+		return r.time(parent, key, time.Unix(i, 0).UTC())
 	}
-	_, err := r.add(parent, n)
+	_, err := r.add(parent, node{key: key, kind: kindInt, num: i})
+	return err
+}
+
+// time adds what Kubernetes makes of a time: a text of RFC 3339, which has years of four digits.
+func (r *cborReader) time(parent int32, key string, t time.Time) error {
+	if t.Year() < 0 || t.Year() > 9999 {
+		return r.errorf("a time out of range")
+	}
+	_, err := r.add(parent, node{key: key, kind: kindString, text: t.Format(time.RFC3339Nano)})
 	return err
 }
 
@@ -159,6 +184,13 @@ func (r *cborReader) str(parent int32, key string, tag uint64) error {
 		case tagBase16:
 			s = fmt.Sprintf("%x", s)
 		}
+	}
+	if tag == tagTimeText {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return r.errorf("a time that is not one of RFC 3339")
+		}
+		return r.time(parent, key, t)
 	}
 	_, err = r.add(parent, node{key: key, kind: kindString, text: r.utf8(s, start)})
 	return err
@@ -300,14 +332,14 @@ func (r *cborReader) simple(parent int32, key string, low byte, arg, tag uint64)
 		if math.IsNaN(f) || math.IsInf(f, 0) {
 			return r.errorf("a number that JSON does not have")
 		}
-		n = floatNode(key, f)
 		if tag == tagTimeEpoch {
 			if math.Abs(f) > 1<<53 {
 				return r.errorf("a time out of range")
 			}
 			whole, part := math.Modf(f)
-			n = node{key: key, kind: kindString, text: time.Unix(int64(whole), int64(part*1e9)).UTC().Format(time.RFC3339Nano)}
+			return r.time(parent, key, time.Unix(int64(whole), int64(part*1e9)).UTC())
 		}
+		n = floatNode(key, f)
 	default:
 		return r.errorf("a simple value that JSON does not have")
 	}
