@@ -43,6 +43,7 @@
 // container is a shell program of 25 lines, which lets Filebeat read on for a while before it passes the signal on, and
 // which starts it again after a crash: a container that ends would make the Pod unready. As a native sidecar (KEP-753) it
 // gets SIGTERM when the application has ended. The Pod's termination grace period is raised by what that takes, once.
+// An application that does not end on SIGTERM gets the longer period too, and leaves the drain none of it.
 //
 // # Limits
 //
