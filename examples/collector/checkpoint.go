@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // store keeps a checkpoint for the process that comes next.
@@ -41,7 +43,7 @@ func newStore(text, shard string, client kubernetes.Interface) (store, error) {
 			return &configMapStore{client: client, namespace: namespace, name: name, key: checkpointKey(shard)}, nil
 		}
 	}
-	return nil, usagef("-checkpoint %q: write none, file:PATH or configmap:NAMESPACE/NAME", text)
+	return nil, cli.Usagef("-checkpoint %q: write none, file:PATH or configmap:NAMESPACE/NAME", text)
 }
 
 // checkpointKey is the key of a shard in the ConfigMap that all shards may share.

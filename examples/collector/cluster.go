@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // collector reads a cluster, when it is its turn.
@@ -135,7 +137,7 @@ func (c *collector) elect(ctx context.Context) error {
 		},
 	})
 	if err != nil {
-		return usageError{fmt.Errorf("-lease: %w", err)}
+		return cli.Usage(fmt.Errorf("-lease: %w", err))
 	}
 	c.log.Info("standing by for the lease", "lease", c.o.lease, "identity", c.o.identity)
 	elector.Run(electing)
@@ -214,7 +216,7 @@ func (c *collector) resume(ctx context.Context) (eventsink.Checkpoint, error) {
 	for attempt := 0; ; attempt++ {
 		from, err := c.store.load(ctx)
 		if err == nil && from.Shard != c.o.shard.String() && from.ResourceVersion != "" {
-			return from, usagef("-checkpoint %s is of shard %q, this is %q: give each shard its own", c.o.checkpoint, from.Shard, c.o.shard)
+			return from, cli.Usagef("-checkpoint %s is of shard %q, this is %q: give each shard its own", c.o.checkpoint, from.Shard, c.o.shard)
 		}
 		if err == nil {
 			return from, nil

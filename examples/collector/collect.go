@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const collectHelp = `
@@ -39,14 +41,14 @@ func collect(ctx context.Context, args []string, s streams) error {
 	o.addClusterFlags(flags)
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` for /metrics, /healthz and /readyz; empty for none")
 	o.addSinkFlags(flags)
-	if err := flags.parse(args); err != nil {
+	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
 	if err := o.check(); err != nil {
 		return err
 	}
 	limitMemory(o.memoryLimit)
-	e := &environment{out: s.out, log: newLogger(s.err, o.logFormat, o.logLevel), metrics: newMetrics()}
+	e := &environment{out: s.Out, log: newLogger(s.Err, o.logFormat, o.logLevel), metrics: newMetrics()}
 	if o.from != "" {
 		return collectFile(ctx, o, e, s)
 	}
@@ -82,7 +84,7 @@ type session struct {
 func (e *environment) start(ctx context.Context, o *options, out sink, flow eventsink.FlowOptions) (*session, error) {
 	p, err := newPipeline(flow, time.Now)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	s := &session{pipeline: p, o: o, e: e, sink: out}
 	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // TestMistakesAreNamed: what is wrong with the flags is exit code 2, and the message says what to write.
@@ -48,21 +50,21 @@ func TestMistakesAreNamed(t *testing.T) {
 		"template -server=solr/9":                               "solr",
 	} {
 		code, _, errs := runIt(t, "", strings.Fields(args)...)
-		require.Equal(t, exitUsage, code, "%s: %s", args, errs)
+		require.Equal(t, cli.ExitUsage, code, "%s: %s", args, errs)
 		require.Contains(t, errs, want, args)
 		require.NotContains(t, errs, "hush", args)
 	}
 	code, _, errs := runIt(t, "", "-kubeconfig=/nosuch")
-	require.NotEqual(t, exitOK, code)
+	require.NotEqual(t, cli.ExitOK, code)
 	require.Contains(t, errs, "/nosuch")
 }
 
 func TestHelp(t *testing.T) {
 	_, text, _ := runIt(t, "", "help")
 	for _, c := range commands() {
-		require.Contains(t, text, c.name)
-		code, help, errs := runIt(t, "", c.name, "-h")
-		require.Equal(t, exitOK, code)
+		require.Contains(t, text, c.Name)
+		code, help, errs := runIt(t, "", c.Name, "-h")
+		require.Equal(t, cli.ExitOK, code)
 		require.Empty(t, errs)
 		require.Contains(t, help, "Usage: collector")
 		require.Contains(t, help, "-sink")
@@ -71,11 +73,11 @@ func TestHelp(t *testing.T) {
 
 func TestTemplate(t *testing.T) {
 	code, text, errs := runIt(t, "", "template", "-server=opensearch/2.19.1", "-index=night")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Contains(t, text, "PUT /_index_template/night")
 	require.Contains(t, text, "PUT /_plugins/_ism/policies/")
 	code, text, errs = runIt(t, "", "template", "-mode=history", "-data-stream", "-retention=-1")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Contains(t, text, `"data_stream"`)
 	require.NotContains(t, text, "_ilm")
 }

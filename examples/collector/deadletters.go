@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/eventsink/elastic"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // deadLetters is the file of the documents that a sink will never take. "collector resend" sends them again, when the
@@ -24,7 +26,7 @@ func openDeadLetters(path string) (*deadLetters, error) {
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("-dead-letters: %w", err)}
+		return nil, cli.Usage(fmt.Errorf("-dead-letters: %w", err))
 	}
 	end, err := completeLines(f)
 	if err != nil {

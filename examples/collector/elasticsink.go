@@ -16,6 +16,8 @@ import (
 
 	"github.com/kubewright/kubewright/eventsink"
 	"github.com/kubewright/kubewright/eventsink/elastic"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // elasticSink sends batches to Elasticsearch or OpenSearch, each until every document of it has an answer.
@@ -30,7 +32,7 @@ type elasticSink struct {
 func newElasticSink(o *options, u *url.URL, e *environment) (sink, error) {
 	eo := elastic.Options{Gzip: o.elastic.gzip, RequireDataStream: o.elastic.requireDataStream}
 	if u.User != nil {
-		return nil, usagef("-sink %s: has credentials in it, which would be logged; give -user and -password-file, or -api-key-file", u.Redacted())
+		return nil, cli.Usagef("-sink %s: has credentials in it, which would be logged; give -user and -password-file, or -api-key-file", u.Redacted())
 	}
 	for host := range strings.SplitSeq(u.Host, ",") {
 		eo.URLs = append(eo.URLs, u.Scheme+"://"+host+strings.TrimSuffix(u.Path, "/"))
@@ -56,7 +58,7 @@ func newElasticSink(o *options, u *url.URL, e *environment) (sink, error) {
 	eo.HTTP = &http.Client{Transport: transport, Timeout: o.elastic.timeout}
 	client, err := elastic.NewClient(eo)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("-sink %s: %w", u.Redacted(), err)}
+		return nil, cli.Usage(fmt.Errorf("-sink %s: %w", u.Redacted(), err))
 	}
 	letters, err := openDeadLetters(o.deadLetters)
 	if err != nil {
@@ -103,7 +105,7 @@ func (s *elasticSink) install(ctx context.Context) error {
 func secret(flag, path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", usageError{fmt.Errorf("%s: %w", flag, err)}
+		return "", cli.Usage(fmt.Errorf("%s: %w", flag, err))
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
@@ -117,11 +119,11 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 	if o.caFile != "" {
 		pem, err := os.ReadFile(o.caFile)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("-ca: %w", err)}
+			return nil, cli.Usage(fmt.Errorf("-ca: %w", err))
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usagef("-ca %s: has no PEM certificate", o.caFile)
+			return nil, cli.Usagef("-ca %s: has no PEM certificate", o.caFile)
 		}
 	}
 	return c, nil

@@ -12,6 +12,8 @@ import (
 	"os"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // maxEvent bounds a line of a file. The API server takes no object above 1.5 MiB.
@@ -119,7 +121,7 @@ func openInput(path string, in io.Reader) (io.ReadCloser, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	return f, nil
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // FuzzEvents reads whatever a file holds. What comes out is no more than what went in, and the same the second time.
@@ -48,5 +50,5 @@ func TestAWalkMayStop(t *testing.T) {
 		}
 		require.Equal(t, 3, n)
 	}
-	require.Equal(t, exitUsage, run(t.Context(), []string{"replay", "nosuch"}, nil, &buffer{}, &buffer{}))
+	require.Equal(t, cli.ExitUsage, run(t.Context(), []string{"replay", "nosuch"}, nil, &buffer{}, &buffer{}))
 }

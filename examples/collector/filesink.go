@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // fileSink writes documents as lines: newline-delimited JSON, on standard output or at the end of a file.
@@ -25,7 +27,7 @@ type fileSink struct {
 func openFileSink(path string) (*fileSink, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("-sink: %w", err)}
+		return nil, cli.Usage(fmt.Errorf("-sink: %w", err))
 	}
 	return &fileSink{label: "file", w: f, file: f}, nil
 }

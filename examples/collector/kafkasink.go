@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // kafkaSink produces one record a document, with the UID of the Event as its key, so that a topic keeps the order of
@@ -33,10 +35,10 @@ type kafkaSink struct {
 func newKafkaSink(o *options, u *url.URL, e *environment) (sink, error) {
 	topic := strings.Trim(u.Path, "/")
 	if topic == "" || strings.Contains(topic, "/") {
-		return nil, usagef("-sink %s: write the topic behind the brokers, such as kafka://broker:9092/k8s-events", u.Redacted())
+		return nil, cli.Usagef("-sink %s: write the topic behind the brokers, such as kafka://broker:9092/k8s-events", u.Redacted())
 	}
 	if u.User != nil {
-		return nil, usagef("-sink %s: has credentials in it, which would be logged; give -user and -password-file", u.Redacted())
+		return nil, cli.Usagef("-sink %s: has credentials in it, which would be logged; give -user and -password-file", u.Redacted())
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(strings.Split(u.Host, ",")...),
@@ -55,7 +57,7 @@ func newKafkaSink(o *options, u *url.URL, e *environment) (sink, error) {
 	}
 	client, err := kgo.NewClient(append(opts, security...)...)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("-sink %s: %w", u.Redacted(), err)}
+		return nil, cli.Usage(fmt.Errorf("-sink %s: %w", u.Redacted(), err))
 	}
 	return &kafkaSink{client: client, topic: topic, metrics: e.metrics, log: e.log}, nil
 }
@@ -85,7 +87,7 @@ func kafkaSecurity(o *options) (opts []kgo.Opt, err error) {
 	case "SCRAM-SHA-512":
 		return append(opts, kgo.SASL(scram.Auth{User: o.user, Pass: password}.AsSha512Mechanism())), nil
 	}
-	return nil, usagef("-kafka-sasl %q: write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", o.kafka.mechanism)
+	return nil, cli.Usagef("-kafka-sasl %q: write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", o.kafka.mechanism)
 }
 
 func (s *kafkaSink) name() string { return "kafka" }

@@ -68,7 +68,7 @@ func TestTheDeploymentsFlagsAreUnderstood(t *testing.T) {
 	d := one[*appsv1.Deployment](t)
 	c := d.Spec.Template.Spec.Containers[0]
 	o := &options{}
-	flags := newFlags("collect", streams{out: io.Discard, err: io.Discard}, "")
+	flags := newFlags("collect", streams{Out: io.Discard, Err: io.Discard}, "")
 	o.addClusterFlags(flags)
 	flags.StringVar(&o.listen, "listen", "", "")
 	o.addSinkFlags(flags)
@@ -80,7 +80,7 @@ func TestTheDeploymentsFlagsAreUnderstood(t *testing.T) {
 		require.NotContains(t, a, "$(", a)
 		args[i] = a
 	}
-	require.NoError(t, flags.parse(args))
+	require.NoError(t, flags.ParseOnly(args))
 	require.NoError(t, o.check())
 	require.Less(t, o.memoryLimit, c.Resources.Limits.Memory().Value())
 	require.Less(t, o.drainTimeout.Seconds(), float64(*d.Spec.Template.Spec.TerminationGracePeriodSeconds))

@@ -13,6 +13,8 @@ import (
 
 	"github.com/kubewright/kubewright/eventsink"
 	"github.com/kubewright/kubewright/eventsink/elastic"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // options are the flags that the commands share, and those of collect.
@@ -66,7 +68,7 @@ type environment struct {
 	metrics *metrics
 }
 
-func (o *options) addSinkFlags(flags *flagSet) {
+func (o *options) addSinkFlags(flags *cli.Flags) {
 	flags.StringVar(&o.sink, "sink", "-", "where documents go: - for standard output, a `file`, http(s)://host:9200,host:9200 for Elasticsearch or OpenSearch, or kafka://broker:9092,broker:9092/topic")
 	flags.StringVar(&o.cluster, "cluster", "", "`name` of the cluster, in each document")
 	flags.StringVar(&o.format.Index, "index", eventsink.DefaultIndex, "base `name` of indices, or the name of the data stream")
@@ -99,7 +101,7 @@ func (o *options) addSinkFlags(flags *flagSet) {
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }
 
-func (o *options) addClusterFlags(flags *flagSet) {
+func (o *options) addClusterFlags(flags *cli.Flags) {
 	flags.StringVar(&o.from, "from", "", "read Events from a `file` instead of a cluster, - for standard input; what is served stays until a signal")
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; without it, the cluster that this runs in")
 	flags.StringVar(&o.context, "context", "", "`context` of the kubeconfig file, instead of its current one")
@@ -125,7 +127,7 @@ func (o *options) check() (err error) {
 	case "history":
 		o.format.Mode = eventsink.History
 	default:
-		return usagef("-mode %q: write latest or history", o.mode)
+		return cli.Usagef("-mode %q: write latest or history", o.mode)
 	}
 	switch o.schema {
 	case "ecs":
@@ -133,15 +135,15 @@ func (o *options) check() (err error) {
 	case "raw":
 		o.format.Schema = eventsink.Raw
 	default:
-		return usagef("-schema %q: write ecs or raw", o.schema)
+		return cli.Usagef("-schema %q: write ecs or raw", o.schema)
 	}
 	o.format.Cluster = o.cluster
 	if o.shard, err = eventsink.ParseShard(o.shardText); err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	if o.identity == "" {
 		if o.identity, err = os.Hostname(); err != nil {
-			return usagef("-identity is not given, and the host has no name: %w", err)
+			return cli.Usagef("-identity is not given, and the host has no name: %w", err)
 		}
 	}
 	return o.checkCombinations()
@@ -151,29 +153,29 @@ func (o *options) checkCombinations() error {
 	isElastic := strings.HasPrefix(o.sink, "http://") || strings.HasPrefix(o.sink, "https://")
 	switch {
 	case o.workers < 1:
-		return usagef("-workers %d: write 1 or more", o.workers)
+		return cli.Usagef("-workers %d: write 1 or more", o.workers)
 	case o.user != "" && o.passwordFile == "":
-		return usagef("-user needs -password-file")
+		return cli.Usagef("-user needs -password-file")
 	case o.user != "" && o.elastic.apiKeyFile != "":
-		return usagef("-user and -api-key-file exclude each other")
+		return cli.Usagef("-user and -api-key-file exclude each other")
 	case o.elastic.setup && !isElastic:
-		return usagef("-setup is for Elasticsearch and OpenSearch, not for -sink %s", redacted(o.sink))
+		return cli.Usagef("-setup is for Elasticsearch and OpenSearch, not for -sink %s", redacted(o.sink))
 	case o.deadLetters != "" && !isElastic:
-		return usagef("-dead-letters is for Elasticsearch and OpenSearch: -sink %s refuses no document", redacted(o.sink))
+		return cli.Usagef("-dead-letters is for Elasticsearch and OpenSearch: -sink %s refuses no document", redacted(o.sink))
 	case o.elastic.requireDataStream && !o.format.DataStream:
-		return usagef("-require-data-stream needs -data-stream")
+		return cli.Usagef("-require-data-stream needs -data-stream")
 	case o.from != "" && o.kubeconfig != "":
-		return usagef("-from reads a file and -kubeconfig a cluster: give one")
+		return cli.Usagef("-from reads a file and -kubeconfig a cluster: give one")
 	case o.context != "" && o.kubeconfig == "":
-		return usagef("-context is one of a -kubeconfig, which is missing")
+		return cli.Usagef("-context is one of a -kubeconfig, which is missing")
 	case o.from != "" && (o.lease != "" || o.checkpoint != "none" || o.pods):
-		return usagef("-lease, -checkpoint and -pods are for clusters, not for -from")
+		return cli.Usagef("-lease, -checkpoint and -pods are for clusters, not for -from")
 	case o.lease != "" && strings.Count(o.lease, "/") != 1:
-		return usagef("-lease %q: write NAMESPACE/NAME", o.lease)
+		return cli.Usagef("-lease %q: write NAMESPACE/NAME", o.lease)
 	case o.drainTimeout < 0 || o.batchAge < 0:
-		return usagef("-drain-timeout and -batch-age can't be negative")
+		return cli.Usagef("-drain-timeout and -batch-age can't be negative")
 	case o.logFormat != "text" && o.logFormat != "json":
-		return usagef("-log-format %q: write text or json", o.logFormat)
+		return cli.Usagef("-log-format %q: write text or json", o.logFormat)
 	}
 	return nil
 }
@@ -183,11 +185,11 @@ func (o *options) checkCombinations() error {
 func (o *options) flow(start time.Time) (eventsink.FlowOptions, error) {
 	renderer, err := eventsink.NewRenderer(o.format)
 	if err != nil {
-		return eventsink.FlowOptions{}, usageError{err}
+		return eventsink.FlowOptions{}, cli.Usage(err)
 	}
 	aggregator, err := eventsink.NewAggregator(eventsink.Limits{Series: o.series})
 	if err != nil {
-		return eventsink.FlowOptions{}, usageError{err}
+		return eventsink.FlowOptions{}, cli.Usage(err)
 	}
 	return eventsink.FlowOptions{
 		Renderer: renderer, Aggregator: aggregator, Tracked: o.tracked,
@@ -200,7 +202,7 @@ func (o *options) restConfig() (*rest.Config, error) {
 	if o.kubeconfig == "" {
 		c, err := rest.InClusterConfig()
 		if errors.Is(err, rest.ErrNotInCluster) {
-			return nil, usagef("this does not run in a cluster: give -kubeconfig FILE, or -from FILE to try it without one")
+			return nil, cli.Usagef("this does not run in a cluster: give -kubeconfig FILE, or -from FILE to try it without one")
 		}
 		return c, err
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const replayHelp = `
@@ -32,25 +34,25 @@ func ship(ctx context.Context, args []string, s streams, name, help string, read
 	o := &options{checkpoint: "none"}
 	flags := newFlags(name, s, help)
 	o.addSinkFlags(flags)
-	files, err := flags.parseFiles(args)
+	files, err := flags.ParseFiles(args)
 	if err != nil {
 		return err
 	}
 	if len(files) == 0 {
-		return usagef("no file is given; write - for standard input")
+		return cli.Usagef("no file is given; write - for standard input")
 	}
 	if err := o.check(); err != nil {
 		return err
 	}
 	limitMemory(o.memoryLimit)
-	e := &environment{out: s.out, log: newLogger(s.err, o.logFormat, o.logLevel), metrics: newMetrics()}
+	e := &environment{out: s.Out, log: newLogger(s.Err, o.logFormat, o.logLevel), metrics: newMetrics()}
 	session, err := e.startFile(ctx, o)
 	if err != nil {
 		return err
 	}
-	bad, err := session.readFiles(ctx, files, s.in, read)
+	bad, err := session.readFiles(ctx, files, s.In, read)
 	l, finished := session.conclude(ctx)
-	s.say("%s\n", accounts(l, bad))
+	s.Say("%s\n", accounts(l, bad))
 	switch {
 	case session.failure() != nil:
 		return session.failure()
@@ -59,7 +61,7 @@ func ship(ctx context.Context, args []string, s streams, name, help string, read
 	case !finished:
 		return errors.New("not everything was shipped; repeat it")
 	case bad > 0 || l.DroppedTotal() > 0 || l.DeadLettered > 0:
-		return errSilent
+		return cli.ErrSilent
 	}
 	return nil
 }
@@ -121,7 +123,7 @@ func collectFile(ctx context.Context, o *options, e *environment, streams stream
 	}
 	defer stop()
 	e.metrics.leader.Set(1)
-	if _, err := s.readFiles(ctx, []string{o.from}, streams.in, (*session).admitAll); err != nil && ctx.Err() == nil && s.failure() == nil {
+	if _, err := s.readFiles(ctx, []string{o.from}, streams.In, (*session).admitAll); err != nil && ctx.Err() == nil && s.failure() == nil {
 		return err
 	}
 	settled := s.drained(ctx)

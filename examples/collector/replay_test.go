@@ -12,11 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubewright/kubewright/internal/bulkmodel"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 func TestReplayPrintsDocuments(t *testing.T) {
 	code, out, errs := runIt(t, "", "replay", "-cluster=test", sample)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Equal(t, 31, strings.Count(out, "\n"))
 	for line := range strings.Lines(out) {
 		var d map[string]any
@@ -33,18 +35,18 @@ func TestReplayReadsWhatKubectlPrints(t *testing.T) {
 	lines := strings.SplitAfter(read(t, sample), "\n")
 	list := "{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"List\",\n  \"items\": [" + lines[0] + "," + lines[1] + "]\n}\n"
 	code, out, errs := runIt(t, list, "replay", "-")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Equal(t, 2, strings.Count(out, "\n"))
 	frames := `{"type":"ADDED","object":` + strings.TrimSpace(lines[0]) + "}\n" + `{"type":"DELETED","object":` + strings.TrimSpace(lines[0]) + "}\n"
 	code, out, errs = runIt(t, frames, "replay", "-")
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Equal(t, 1, strings.Count(out, "\n"))
 }
 
 func TestReplayGoesOnBehindABadLine(t *testing.T) {
 	lines := strings.SplitAfter(read(t, sample), "\n")
 	code, out, errs := runIt(t, lines[0]+"{\"kind\":\n"+lines[1]+"[1]\n", "replay", "-")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Equal(t, 2, strings.Count(out, "\n"))
 	require.Contains(t, errs, "line 2")
 	require.Contains(t, errs, "2 lines were not understood")
@@ -67,7 +69,7 @@ func TestFaultsLeaveEachDocumentOnce(t *testing.T) {
 				m, url := model(t, bulkmodel.Options{})
 				m.Script(script...)
 				code, _, errs := runIt(t, "", "replay", "-sink="+url, "-mode="+mode, "-workers=1", "-log-level=error", sample)
-				require.Equal(t, exitOK, code, errs)
+				require.Equal(t, cli.ExitOK, code, errs)
 				want := 30 // one Event is there in two states
 				if mode == "history" {
 					want = 31
@@ -87,21 +89,21 @@ func TestDeadLettersCanBeSentAgain(t *testing.T) {
 	m.Script(bulkmodel.Fault{Items: map[int]int{2: 400, 5: 400}})
 	dead := t.TempDir() + "/dead.ndjson"
 	code, _, errs := runIt(t, "", "replay", "-sink="+url, "-dead-letters="+dead, "-workers=1", sample)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, errs, "2 dead letters")
 	require.Equal(t, 2, strings.Count(read(t, dead), "mapper_parsing_exception"))
 	require.Equal(t, 28, m.Count())
 	code, _, errs = runIt(t, "", "resend", "-sink="+url, dead)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Contains(t, errs, "2 Events: 2 delivered")
 	require.Equal(t, 30, m.Count())
 
 	m.Script(bulkmodel.Fault{EveryItem: 400})
 	code, _, errs = runIt(t, "", "resend", "-sink="+url, dead)
-	require.Equal(t, exitFailed, code, "without -dead-letters, it is dropped, and said")
+	require.Equal(t, cli.ExitFailed, code, "without -dead-letters, it is dropped, and said")
 	require.Contains(t, errs, "2 dropped")
 	code, _, errs = runIt(t, "nonsense\n", "resend", "-sink="+url, "-")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, errs, "1 lines were not understood")
 }
 
@@ -109,13 +111,13 @@ func TestCredentialsAndSetup(t *testing.T) {
 	m, url := model(t, bulkmodel.Options{Flavor: bulkmodel.Elasticsearch, Authorization: "Basic ZWxhc3RpYzpzM2NyZXQ=", DataStreams: []string{"k8s-events"}})
 	password := put(t, "password", "s3cret\n")
 	code, _, errs := runIt(t, "", "replay", "-sink="+url, "-user=elastic", "-password-file="+password, "-setup", "-mode=history", "-data-stream", "-require-data-stream", "-gzip", sample)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Len(t, m.Documents("k8s-events"), 31)
 	require.NotContains(t, errs, "s3cret")
 
 	m, url = model(t, bulkmodel.Options{Authorization: "ApiKey aWQ6a2V5"})
 	code, _, errs = runIt(t, "", "replay", "-sink="+url, "-api-key-file="+put(t, "key", "id:key"), sample)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Equal(t, 30, m.Count())
 }
 
@@ -132,7 +134,7 @@ func TestFromServesMetrics(t *testing.T) {
 	require.Contains(t, text, "eventsink_delivery_lag_seconds_bucket")
 	require.Equal(t, "ok\n", get(t, url+"/readyz", http.StatusOK))
 	require.Equal(t, "ok\n", get(t, url+"/healthz", http.StatusOK))
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, cli.ExitOK, stop())
 }
 
 func get(t *testing.T, url string, status int) string {
@@ -153,7 +155,7 @@ func (closed) Write([]byte) (int, error) { return 0, fmt.Errorf("broken pipe") }
 
 func TestAReaderThatHasGoneEndsIt(t *testing.T) {
 	var errs buffer
-	require.Equal(t, exitFailed, run(t.Context(), []string{"replay", sample}, nil, closed{}, &errs))
+	require.Equal(t, cli.ExitFailed, run(t.Context(), []string{"replay", sample}, nil, closed{}, &errs))
 	require.Contains(t, errs.String(), "standard output: broken pipe")
-	require.Equal(t, exitFailed, run(t.Context(), []string{"-from", sample, "-listen="}, nil, closed{}, &errs))
+	require.Equal(t, cli.ExitFailed, run(t.Context(), []string{"-from", sample, "-listen="}, nil, closed{}, &errs))
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/kubewright/kubewright/eventsink"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // sink takes documents. It is safe for concurrent use.
@@ -32,7 +34,7 @@ func newSink(o *options, e *environment) (sink, error) {
 	}
 	u, err := url.Parse(o.sink)
 	if err != nil || u.Host == "" {
-		return nil, usagef("-sink %s: write a URL with a host, such as https://search.example.com:9200", redacted(o.sink))
+		return nil, cli.Usagef("-sink %s: write a URL with a host, such as https://search.example.com:9200", redacted(o.sink))
 	}
 	switch scheme {
 	case "http", "https":
@@ -40,7 +42,7 @@ func newSink(o *options, e *environment) (sink, error) {
 	case "kafka":
 		return newKafkaSink(o, u, e)
 	}
-	return nil, usagef("-sink %s: the scheme is %q; write http, https or kafka, a file name, or - for standard output", redacted(o.sink), scheme)
+	return nil, cli.Usagef("-sink %s: the scheme is %q; write http, https or kafka, a file name, or - for standard output", redacted(o.sink), scheme)
 }
 
 // redacted is a URL as it may be shown: a password in it is not.

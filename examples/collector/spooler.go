@@ -9,6 +9,8 @@ import (
 
 	"github.com/kubewright/kubewright/eventsink"
 	"github.com/kubewright/kubewright/eventsink/spool"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // spooler puts documents on disk that the sink has not taken for a while, and takes them back when it does again.
@@ -30,7 +32,7 @@ const spoolAfter = 30 * time.Second
 func openSpooler(s *session, dir string, bytes int64, after time.Duration) (*spooler, error) {
 	queue, err := spool.Open(dir, spool.Options{MaxBytes: bytes})
 	if err != nil {
-		return nil, usageError{fmt.Errorf("-spool: %w", err)}
+		return nil, cli.Usage(fmt.Errorf("-spool: %w", err))
 	}
 	sp := &spooler{session: s, after: after, queue: queue, filled: make(chan struct{}, 1)}
 	if n := queue.Stats().Documents; n > 0 {

@@ -23,6 +23,8 @@ import (
 
 	"github.com/kubewright/kubewright/eventsink"
 	"github.com/kubewright/kubewright/internal/bulkmodel"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 var positions = []eventsink.Checkpoint{
@@ -81,13 +83,13 @@ func TestATornLineIsCutOff(t *testing.T) {
 	whole := strings.Repeat("{\"n\":1}\n", 20_000) // more than one chunk
 	path := put(t, "out.ndjson", whole+`{"n":`)
 	code, _, errs := runIt(t, "", "replay", "-sink="+path, sample)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	text := read(t, path)
 	require.True(t, strings.HasPrefix(text, whole+`{"message"`))
 	require.Equal(t, 20_031, strings.Count(text, "\n"))
 	onlyTorn := put(t, "torn.ndjson", strings.Repeat("x", 200_000))
 	code, _, errs = runIt(t, "", "replay", "-sink="+onlyTorn, sample)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Equal(t, 31, strings.Count(read(t, onlyTorn), "\n"))
 }
 
@@ -115,7 +117,7 @@ func TestTheSpoolBridgesAnOutage(t *testing.T) {
 	up.Store(true)
 	_, errs, stop = started(t, strings.NewReader(""), "-from=-", "-listen=", "-sink="+url, "-spool="+dir, "-spool-after=20ms")
 	eventually(t, func() bool { return m.Count() == 30 }, "delivered")
-	require.Equal(t, exitOK, stop())
+	require.Equal(t, cli.ExitOK, stop())
 	require.Contains(t, errs.String(), "left on disk by an earlier process")
 }
 

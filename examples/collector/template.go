@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/kubewright/kubewright/eventsink/elastic"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const templateHelp = `
@@ -24,7 +26,7 @@ func printTemplate(_ context.Context, args []string, s streams) error {
 	flags := newFlags("template", s, templateHelp)
 	o.addSinkFlags(flags)
 	server := flags.String("server", "elasticsearch/8.19.0", "`distribution/version` of the server: elasticsearch/… or opensearch/…")
-	if err := flags.parse(args); err != nil {
+	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
 	if err := o.check(); err != nil {
@@ -32,11 +34,11 @@ func printTemplate(_ context.Context, args []string, s streams) error {
 	}
 	distribution, version, ok := strings.Cut(*server, "/")
 	if !ok {
-		return usagef("-server %q: write elasticsearch/8.19.0 or opensearch/2.19.1", *server)
+		return cli.Usagef("-server %q: write elasticsearch/8.19.0 or opensearch/2.19.1", *server)
 	}
 	setups, err := elastic.Setups(o.template(elastic.Server{Distribution: distribution, Version: version}))
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	var text bytes.Buffer
 	for _, setup := range setups {
@@ -46,5 +48,5 @@ func printTemplate(_ context.Context, args []string, s streams) error {
 		}
 		text.WriteString("\n\n")
 	}
-	return write(s.out, strings.TrimSuffix(text.String(), "\n"))
+	return cli.Write(s.Out, strings.TrimSuffix(text.String(), "\n"))
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubewright/kubewright/cgroupview/node"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const podUID = "9f1c2a3b-0000-4444-8888-123456789abc"
@@ -68,7 +70,7 @@ func TestExplain(t *testing.T) {
 	root := fakeMachine(t)
 	for _, arg := range []string{"7", id[:8]} {
 		code, out, errs := call(t, "explain", "-root", root, arg)
-		require.Equal(t, exitOK, code, errs)
+		require.Equal(t, cli.ExitOK, code, errs)
 		require.Regexp(t, `CPU time +1\.50 CPUs +/sys/fs/cgroup/kubepods/burstable/pod`+podUID+`/`+id+`/cpu\.max`, out)
 		require.Regexp(t, `memory +128\.0 MiB`, out)
 		require.Regexp(t, `(?m)^go +2 `, out)
@@ -78,7 +80,7 @@ func TestExplain(t *testing.T) {
 	}
 	_, out, _ := call(t, "explain", "-all", "-root", root, "7")
 	require.Contains(t, out, "absent")
-	for arg, want := range map[string]int{"123": exitFailed, "abc": exitUsage, "ffffffff": exitFailed} {
+	for arg, want := range map[string]int{"123": cli.ExitFailed, "abc": cli.ExitUsage, "ffffffff": cli.ExitFailed} {
 		code, _, errs := call(t, "explain", "-root", root, arg)
 		require.Equal(t, want, code, errs)
 		require.NotEmpty(t, errs)
@@ -88,7 +90,7 @@ func TestExplain(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"-h"}, {"explain", "-h"}, {"serve", "-h"}, {"views", "-h"}, {"reap", "-h"}} {
 		code, out, errs := call(t, args...)
-		require.Equal(t, exitOK, code)
+		require.Equal(t, cli.ExitOK, code)
 		require.Contains(t, out, "Usage: nodeagent")
 		require.Empty(t, errs)
 	}
@@ -106,14 +108,14 @@ func TestUsage(t *testing.T) {
 		{"serve", "-root", "/nonexistent"},
 	} {
 		code, _, errs := call(t, args...)
-		require.Equal(t, exitUsage, code, args)
+		require.Equal(t, cli.ExitUsage, code, args)
 		require.NotEmpty(t, errs)
 	}
 }
 
 func TestReapLists(t *testing.T) {
 	code, out, errs := call(t, "reap", "-root", fakeMachine(t))
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	require.Regexp(t, `zombie +8 +`+podUID+` +`+id[:12]+` +none +x has ended, and app \(7\) does not wait for it`, out)
 }
 
@@ -170,7 +172,7 @@ func fetch(t *testing.T, url string) (int, string) {
 func TestViewFiles(t *testing.T) {
 	root, dir := fakeMachine(t), t.TempDir()
 	code, _, errs := call(t, "views", "-once", "-root", root, "-dir", dir)
-	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, cli.ExitOK, code, errs)
 	m, err := newMachine(root)
 	require.NoError(t, err)
 	v := newViewer(m, dir)
@@ -227,10 +229,10 @@ func TestServersEnd(t *testing.T) {
 		done <- run(ctx, []string{"views", "-root", root, "-listen", "127.0.0.1:0"}, &out, &strings.Builder{})
 	}()
 	cancel()
-	require.Equal(t, exitOK, <-done)
-	require.Equal(t, exitOK, <-done)
+	require.Equal(t, cli.ExitOK, <-done)
+	require.Equal(t, cli.ExitOK, <-done)
 	code, _, errs := call(t, "serve", "-root", root, "-listen", "nonsense")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, errs, "nonsense")
 }
 

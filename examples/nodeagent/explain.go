@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/kubewright/kubewright/cgroupview"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const explainHelp = `
@@ -20,9 +22,9 @@ make of it. A container is named by the start of its ID; without an argument it 
 
 func explain(_ context.Context, args []string, s streams) error {
 	flags := newFlags("explain", s, explainHelp)
-	root := flags.rootFlag()
+	root := rootFlag(flags)
 	all := flags.Bool("all", false, "also list files that do not exist")
-	rest, err := flags.parse(args, 1)
+	rest, err := flags.ParseMost(args, 1)
 	if err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func explain(_ context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	return write(s.out, explanation(f.title, l, *all))
+	return cli.Write(s.Out, explanation(f.title, l, *all))
 }
 
 // explanation is the whole text: the answer, the files, the predictions, the advice.

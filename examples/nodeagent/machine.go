@@ -10,6 +10,8 @@ import (
 
 	"github.com/kubewright/kubewright/cgroupview"
 	"github.com/kubewright/kubewright/cgroupview/node"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // machine is where everything is read.
@@ -19,13 +21,13 @@ type machine struct {
 }
 
 // rootFlag adds -root.
-func (f *flagSet) rootFlag() *string {
+func rootFlag(f *cli.Flags) *string {
 	return f.String("root", "/", "where the machine's root `directory` is mounted, such as /host; then hostPID is needed too")
 }
 
 func newMachine(root string) (machine, error) {
 	if _, err := os.Stat(root + "/proc/self/cgroup"); err != nil {
-		return machine{}, usagef("-root %s: %w (want the root of a Linux machine, with its /proc)", root, err)
+		return machine{}, cli.Usagef("-root %s: %w (want the root of a Linux machine, with its /proc)", root, err)
 	}
 	return machine{root, cgroupview.FS(root)}, nil
 }
@@ -61,7 +63,7 @@ func (m machine) find(arg string) (found, error) {
 	}
 	const shortest = 6
 	if len(arg) < shortest {
-		return found{}, usagef("%q: want a process number or at least %d digits of a container's ID", arg, shortest)
+		return found{}, cli.Usagef("%q: want a process number or at least %d digits of a container's ID", arg, shortest)
 	}
 	var matches []node.Container
 	var errs []error
@@ -79,7 +81,7 @@ func (m machine) find(arg string) (found, error) {
 	case 0:
 		return found{}, errors.Join(append(errs, fmt.Errorf("no container's ID begins with %q", arg))...)
 	}
-	return found{}, usagef("%q is the start of %d containers' IDs, such as %s and %s: write more of it", arg, len(matches), matches[0].ID, matches[1].ID)
+	return found{}, cli.Usagef("%q is the start of %d containers' IDs, such as %s and %s: write more of it", arg, len(matches), matches[0].ID, matches[1].ID)
 }
 
 // container is the group of a container, seen from its first process. Where hierarchies have different paths for it, that

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/cgroupview/node"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const reapHelp = `
@@ -25,7 +27,7 @@ look, so it takes -every to find it.
 `
 
 // rulesFlags adds the flags that say what a stale shell is.
-func (f *flagSet) rulesFlags() func() node.Rules {
+func rulesFlags(f *cli.Flags) func() node.Rules {
 	age := f.Duration("min-age", 30*time.Minute, "leave shells alone that are younger")
 	idle := f.Duration("min-idle", 30*time.Minute, "leave shells alone that did something since")
 	allow := f.String("allow", "", "comma-separated program names, container IDs and Pod UIDs that are never reported")
@@ -44,12 +46,12 @@ type reaper struct {
 
 func reap(ctx context.Context, args []string, s streams) error {
 	flags := newFlags("reap", s, reapHelp)
-	root := flags.rootFlag()
+	root := rootFlag(flags)
 	apply := flags.Bool("apply", false, "end the shells")
 	every := flags.Duration("every", 0, "look again and again; 0 is once")
 	grace := flags.Duration("grace", 10*time.Second, "time between SIGHUP and SIGKILL")
-	rules := flags.rulesFlags()
-	if _, err := flags.parse(args, 0); err != nil {
+	rules := rulesFlags(flags)
+	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
 	m, err := newMachine(*root)
@@ -73,7 +75,7 @@ func reap(ctx context.Context, args []string, s streams) error {
 func (r reaper) once(ctx context.Context) error {
 	findings, err := r.scanner.Scan(r.machine.fsys, time.Now())
 	if err != nil {
-		r.out.say("nodeagent reap: %v\n", err) // about single processes; the others were looked at
+		r.out.Say("nodeagent reap: %v\n", err) // about single processes; the others were looked at
 		if findings == nil {
 			return err
 		}
@@ -87,9 +89,9 @@ func (r reaper) once(ctx context.Context) error {
 	}
 	_ = w.Flush() // to a Builder
 	if len(findings) == 0 {
-		return write(r.out.out, "no stale shells, no zombies\n")
+		return cli.Write(r.out.Out, "no stale shells, no zombies\n")
 	}
-	return write(r.out.out, b.String())
+	return cli.Write(r.out.Out, b.String())
 }
 
 // act ends the shells, and says what happened. All are told at once, while it is true that they are idle, and then have

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/cgroupview/node"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const serveHelp = `
@@ -22,22 +24,22 @@ that take seconds, and shells that were left in containers. Paths: /metrics, /he
 
 func serve(ctx context.Context, args []string, s streams) error {
 	flags := newFlags("serve", s, serveHelp)
-	root := flags.rootFlag()
+	root := rootFlag(flags)
 	listen := flags.String("listen", "127.0.0.1:9105", "`address` to serve on")
 	every := flags.Duration("every", 15*time.Second, "how often to read all containers")
 	most := flags.Int("max-containers", 500, "how many containers get metrics of their own")
-	rules := flags.rulesFlags()
-	if _, err := flags.parse(args, 0); err != nil {
+	rules := rulesFlags(flags)
+	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
 	if *every <= 0 || *most < 0 {
-		return usagef("-every %s -max-containers %d: want more than 0", *every, *most)
+		return cli.Usagef("-every %s -max-containers %d: want more than 0", *every, *most)
 	}
 	m, err := newMachine(*root)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(s.err, nil))
+	log := slog.New(slog.NewTextHandler(s.Err, nil))
 	metrics := newMetrics()
 	sampler := &sampler{m, node.NewScanner(rules()), *most}
 	return together(ctx,

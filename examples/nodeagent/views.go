@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/cgroupview"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const viewsHelp = `
@@ -22,11 +24,11 @@ mounts them.
 
 func views(ctx context.Context, args []string, s streams) error {
 	flags := newFlags("views", s, viewsHelp)
-	root := flags.rootFlag()
+	root := rootFlag(flags)
 	dir := flags.String("dir", "", "`directory` to write files to; none if empty")
 	listen := flags.String("listen", "127.0.0.1:9106", "`address` to serve on; empty serves nothing")
 	once := flags.Bool("once", false, "write the files once and return")
-	if _, err := flags.parse(args, 0); err != nil {
+	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
 	m, err := newMachine(*root)
@@ -34,9 +36,9 @@ func views(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if *once && *dir == "" {
-		return usagef("-once without -dir would do nothing")
+		return cli.Usagef("-once without -dir would do nothing")
 	}
-	log := slog.New(slog.NewTextHandler(s.err, nil))
+	log := slog.New(slog.NewTextHandler(s.Err, nil))
 	v := newViewer(m, *dir)
 	if *once {
 		return v.update()

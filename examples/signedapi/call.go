@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const callHelp = `
@@ -46,12 +48,12 @@ func call(ctx context.Context, args []string, s streams) error {
 	}
 	body, err := readData(o.data)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	if o.n == 1 {
-		return o.one(ctx, client, body, s.out)
+		return o.one(ctx, client, body, s.Out)
 	}
-	return o.many(ctx, client, body, s.out)
+	return o.many(ctx, client, body, s.Out)
 }
 
 func parseCall(args []string, s streams) (callOptions, error) {
@@ -68,12 +70,12 @@ func parseCall(args []string, s streams) (callOptions, error) {
 	f.DurationVar(&o.interval, "interval", 0, "how long each sender waits between requests")
 	f.BoolVar(&o.learn, "learn-offset", false, "correct the clock by the provider's, over TLS")
 	f.BoolVar(&o.follow, "L", false, "follow redirects")
-	left, err := f.parseFiles(args)
+	left, err := f.ParseFiles(args)
 	if err != nil {
 		return o, err
 	}
 	if len(left) != 1 || o.n < 1 || o.parallel < 1 {
-		return o, usagef("write one URL behind the flags, and -n and -parallel of at least 1")
+		return o, cli.Usagef("write one URL behind the flags, and -n and -parallel of at least 1")
 	}
 	o.url = left[0]
 	return o, nil
@@ -90,11 +92,11 @@ func (o callOptions) client() (*http.Client, error) {
 	if o.ca != "" {
 		pem, err := os.ReadFile(o.ca)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, cli.Usage(err)
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, usagef("%s: holds no certificate", o.ca)
+			return nil, cli.Usagef("%s: holds no certificate", o.ca)
 		}
 		base.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
@@ -111,13 +113,13 @@ func (o callOptions) client() (*http.Client, error) {
 	}
 	u, err := url.Parse(o.url)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	client.Transport, err = httpsig.NewTransport(httpsig.TransportOptions{
 		Base: base, Key: key.active, Hosts: []string{u.Scheme + "://" + u.Host}, LearnOffset: o.learn,
 	})
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	return client, nil
 }
@@ -125,7 +127,7 @@ func (o callOptions) client() (*http.Client, error) {
 func (o callOptions) request(ctx context.Context, body []byte) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, methodFor(o.method, body), o.url, strings.NewReader(string(body)))
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	r.Header.Set("User-Agent", "signedapi-call")
 	if len(body) > 0 {
@@ -134,7 +136,7 @@ func (o callOptions) request(ctx context.Context, body []byte) (*http.Request, e
 	if o.apiKey != "" {
 		text, err := os.ReadFile(o.apiKey)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, cli.Usage(err)
 		}
 		r.Header.Set("Authorization", "ApiKey "+strings.TrimSpace(string(text)))
 	}
@@ -162,11 +164,11 @@ func (o callOptions) one(ctx context.Context, client *http.Client, body []byte, 
 			text.WriteString(name + ": " + v + "\n")
 		}
 	}
-	if err := write(out, text.String()+strings.TrimSpace(string(answer))+"\n"); err != nil {
+	if err := cli.Write(out, text.String()+strings.TrimSpace(string(answer))+"\n"); err != nil {
 		return err
 	}
 	if res.StatusCode/100 != 2 {
-		return errSilent
+		return cli.ErrSilent
 	}
 	return nil
 }
@@ -200,12 +202,12 @@ func (o callOptions) many(ctx context.Context, client *http.Client, body []byte,
 	failed := false
 	for _, answer := range slices.Sorted(maps.Keys(answers)) {
 		failed = failed || answer[0] != '2'
-		if err := write(out, fmt.Sprintf("%d × %s\n", answers[answer], answer)); err != nil {
+		if err := cli.Write(out, fmt.Sprintf("%d × %s\n", answers[answer], answer)); err != nil {
 			return err
 		}
 	}
 	if failed {
-		return errSilent
+		return cli.ErrSilent
 	}
 	return nil
 }

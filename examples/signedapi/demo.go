@@ -17,6 +17,8 @@ import (
 
 	"github.com/kubewright/kubewright/ipwhitelist"
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const demoHelp = `
@@ -42,7 +44,7 @@ type walk struct {
 }
 
 func demo(ctx context.Context, args []string, s streams) error {
-	if err := newFlags("demo", s, demoHelp).parse(args); err != nil {
+	if err := newFlags("demo", s, demoHelp).ParseOnly(args); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -141,7 +143,7 @@ func (w *walk) spawn(args ...string) (map[string]string, *exec.Cmd, error) {
 			metrics, _ := line["metrics"].(string)
 			return map[string]string{"address": address, "metrics": metrics}, c, nil
 		}
-		w.s.say("%s: %s\n", args[0], lines.Text())
+		w.s.Say("%s: %s\n", args[0], lines.Text())
 	}
 	return nil, nil, errors.Join(fmt.Errorf("%s does not serve", args[0]), c.Wait())
 }
@@ -199,7 +201,7 @@ func (w *walk) tell(format string, args ...any) {
 
 func (w *walk) print(text string) {
 	if w.err == nil {
-		w.err = write(w.s.out, text)
+		w.err = cli.Write(w.s.Out, text)
 	}
 }
 
@@ -214,7 +216,7 @@ func (w *walk) command(args ...string) (string, int) {
 	c := exec.CommandContext(w.ctx, w.self, args...)
 	c.Stdout, c.Stderr = &out, &out
 	err := c.Run()
-	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok || ok && exit.ExitCode() == exitUsage {
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok || ok && exit.ExitCode() == cli.ExitUsage {
 		w.err = fmt.Errorf("%s: %w: %s", args[0], err, out.String())
 		return "", 0
 	}
@@ -225,7 +227,7 @@ func (w *walk) command(args ...string) (string, int) {
 // call sends requests, and ends the demo if the answer is not the expected one; 0 is 2xx for all of several.
 func (w *walk) call(want int, args ...string) {
 	out, code := w.command(append([]string{"call"}, args...)...)
-	if w.err == nil && (want > 0 && !strings.HasPrefix(out, fmt.Sprint(want)) || want == 0 && code != exitOK) {
+	if w.err == nil && (want > 0 && !strings.HasPrefix(out, fmt.Sprint(want)) || want == 0 && code != cli.ExitOK) {
 		w.err = fmt.Errorf("the answer should be %d", want)
 	}
 }
@@ -240,7 +242,7 @@ const demoQuiet = 3 * time.Second
 
 func (w *walk) readiness(ready bool) {
 	_, code := w.command("readiness", "-quiet="+demoQuiet.String(), "http://"+w.side+"/report")
-	if w.err == nil && ready != (code == exitOK) {
+	if w.err == nil && ready != (code == cli.ExitOK) {
 		w.err = fmt.Errorf("readiness should be %t", ready)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // keyFile is the caller's side of a rotation: a file with one key, read again at most once a second, of which the last
@@ -25,10 +27,10 @@ type keyFile struct {
 func openKey(path string) (*keyFile, error) {
 	k := &keyFile{path: path}
 	if path == "" {
-		return nil, usagef("-key-file is missing: signedapi keygen -out makes one")
+		return nil, cli.Usagef("-key-file is missing: signedapi keygen -out makes one")
 	}
 	if err := k.read(); err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	return k, nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/kubewright/kubewright/ipwhitelist"
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const keygenHelp = `
@@ -22,7 +24,7 @@ func keygen(_ context.Context, args []string, s streams) error {
 	id := f.String("id", "", "the `name` of the key, by convention CALLER.YYYY-MM.N")
 	api := f.Bool("api-key", false, "make an API key")
 	out := f.String("out", "", "write the caller's text to this new `file`, mode 0600, instead of printing it")
-	if err := f.parse(args); err != nil {
+	if err := f.ParseOnly(args); err != nil {
 		return err
 	}
 	var text string
@@ -37,14 +39,14 @@ func keygen(_ context.Context, args []string, s streams) error {
 		entry = ipwhitelist.Key{ID: *id, Alg: "hmac-sha256", Secret: ipwhitelist.Secret(text), State: ipwhitelist.Next}
 	}
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	line, err := json.Marshal(entry)
 	if err != nil {
 		return err
 	}
 	if *out == "" {
-		return write(s.out, "# for the caller\n"+text+"\n# for the provider\n"+string(line)+"\n")
+		return cli.Write(s.Out, "# for the caller\n"+text+"\n# for the provider\n"+string(line)+"\n")
 	}
 	file, err := os.OpenFile(*out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -57,5 +59,5 @@ func keygen(_ context.Context, args []string, s streams) error {
 	if err := file.Close(); err != nil {
 		return err
 	}
-	return write(s.out, string(line)+"\n")
+	return cli.Write(s.Out, string(line)+"\n")
 }

@@ -19,6 +19,8 @@ import (
 
 	"github.com/kubewright/kubewright/ipwhitelist"
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // The test binary is the program when the demo starts itself.
@@ -46,7 +48,7 @@ func TestDemo(t *testing.T) {
 	}
 	t.Setenv("SIGNEDAPI_TEST_IS_PROGRAM", "1")
 	out, errs, code := runCommand(t, "demo")
-	require.Equal(t, exitOK, code, "%s\n%s", out, errs)
+	require.Equal(t, cli.ExitOK, code, "%s\n%s", out, errs)
 	for _, says := range []string{
 		"Phase 1", "Phase 2", "Phase 3", `"caller":"billing"`, "billing: ready for ip -> either", "100 × 200 OK", "Sunset: Fri, 15 Jan 2027",
 		"rule egress-proxy: 3 requests relied on its address alone", "billing: ready for report -> signature",
@@ -58,26 +60,26 @@ func TestDemo(t *testing.T) {
 
 func TestCommands(t *testing.T) {
 	out, _, code := runCommand(t)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	for _, c := range commands() {
-		require.Contains(t, out, c.name)
-		help, errs, code := runCommand(t, c.name, "-h")
-		require.Equal(t, exitOK, code)
+		require.Contains(t, out, c.Name)
+		help, errs, code := runCommand(t, c.Name, "-h")
+		require.Equal(t, cli.ExitOK, code)
 		require.Empty(t, errs)
-		require.Contains(t, help, "Usage: signedapi "+c.name)
-		_, errs, code = runCommand(t, c.name, "-nonsense")
-		require.Equal(t, exitUsage, code)
+		require.Contains(t, help, "Usage: signedapi "+c.Name)
+		_, errs, code = runCommand(t, c.Name, "-nonsense")
+		require.Equal(t, cli.ExitUsage, code)
 		require.Contains(t, errs, "lists the flags")
 	}
 	_, errs, code := runCommand(t, "nonsense")
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, cli.ExitUsage, code)
 	require.Contains(t, errs, "no command")
 }
 
 func TestKeygenAndSign(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "billing.key")
 	entry, _, code := runCommand(t, "keygen", "-id", "billing.1", "-out", path)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	var kept ipwhitelist.Key
 	require.NoError(t, json.Unmarshal([]byte(entry), &kept))
 	require.Equal(t, ipwhitelist.Next, kept.State)
@@ -85,16 +87,16 @@ func TestKeygenAndSign(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	_, errs, code := runCommand(t, "keygen", "-id", "billing.1", "-out", path)
-	require.Equal(t, exitFailed, code, "never over another key")
+	require.Equal(t, cli.ExitFailed, code, "never over another key")
 	require.Contains(t, errs, "exists")
 	out, _, code := runCommand(t, "keygen", "-id", "billing.k1", "-api-key")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Regexp(t, `(?s)ipwk1\.billing\.k1\..*"sha256":"[0-9a-f]{64}"`, out)
 	_, _, code = runCommand(t, "keygen", "-id", "A B")
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, cli.ExitUsage, code)
 
 	out, _, code = runCommand(t, "sign", "-key-file", path, "-d", `{"it's": 1}`, "-H", "Authorization: Bearer x", "http://orders.svc.example.com/v1/orders?dry=1")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, out, `--data-raw '{"it'\''s": 1}'`)
 	key, err := httpsig.ParseKey(string(kept.Secret))
 	require.NoError(t, err)
@@ -108,11 +110,11 @@ func TestKeygenAndSign(t *testing.T) {
 	_, err = httpsig.Verify(httpsig.Request{Method: "POST", Authority: "orders.svc.example.com", Target: "/v1/orders?dry=1", Header: h, Body: true}, key, time.Now(), httpsig.Window{})
 	require.NoError(t, err, "%s", out)
 	out, _, code = runCommand(t, "sign", "-key-file", path, "-explain", "http://orders.svc.example.com/v1/orders")
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, out, "@authority ")
 	for _, args := range [][]string{{"http://x/"}, {"-key-file", path}, {"-key-file", path, "-H", "x", "http://x/"}, {"-key-file", path, "-d", "@/none", "http://x/"}, {"-key-file", path, "http://x/%zz"}} {
 		_, _, code = runCommand(t, append([]string{"sign"}, args...)...)
-		require.Equal(t, exitUsage, code, "%v", args)
+		require.Equal(t, cli.ExitUsage, code, "%v", args)
 	}
 }
 
@@ -136,24 +138,24 @@ func TestReportAndReadiness(t *testing.T) {
 	}
 	a, b := file("a"), file("b")
 	out, _, code := runCommand(t, "report", a, b)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Regexp(t, `billing +report +120 `, out)
 	require.Contains(t, out, `/a\x1b`, "what clients choose is quoted")
 	out, _, code = runCommand(t, "report", "-o", "json", a)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, out, `"count": 60`)
 
 	out, _, code = runCommand(t, "readiness", a, b)
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, out, "billing: not ready for report -> signature\n  - rule egress-a: 4 requests relied")
 	require.Contains(t, out, "shop: mode signature")
 	_, _, code = runCommand(t, "readiness", "-caller", "shop", a)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	_, _, code = runCommand(t, "readiness", "-quiet", "30m", "-min-requests", "60", a)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	for _, args := range [][]string{{"readiness", "-caller", "x", a}, {"report", "/none"}, {"report", "/dev/null"}, {"report", "-o", "x", a}, {"report", "http://127.0.0.1:1/"}} {
 		_, _, code = runCommand(t, args...)
-		require.Equal(t, exitUsage, code, "%v", args)
+		require.Equal(t, cli.ExitUsage, code, "%v", args)
 	}
 }
 
@@ -248,10 +250,10 @@ func TestServe(t *testing.T) {
 	require.Contains(t, signed(url+"/nothing"), "404")
 	require.Equal(t, "20 × 200 OK\n", signed("-n", "20", "-parallel", "4", url+"/v1/orders/42"))
 	out, _, code := runCommand(t, "call", "-X", "DELETE", url+"/v1/orders/42")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, out, "403", "no address is good enough to delete")
 	out, _, code = runCommand(t, "call", "-n", "2", "-X", "DELETE", url+"/v1/orders/42")
-	require.Equal(t, exitFailed, code)
+	require.Equal(t, cli.ExitFailed, code)
 	require.Equal(t, "2 × 403 Forbidden\n", out)
 
 	for path, says := range map[string]string{
@@ -283,11 +285,11 @@ func TestServe(t *testing.T) {
 	require.Contains(t, signed(url+"/v1/whoami"), `"caller":"billing"`)
 
 	code, logs := p.stop()
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, logs, "the last good one stays")
 	require.NotContains(t, logs, text[20:])
 	out, _, code = runCommand(t, "report", saved)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, out, "billing.1")
 }
 
@@ -301,7 +303,7 @@ func TestServeFromSecrets(t *testing.T) {
 	}
 	p := startProvider(t, ipwhitelist.Config{Version: 1}, "-secrets="+dir)
 	out, _, code := runCommand(t, "call", "-key-file", filepath.Join(dir, "billing", "active"), "http://"+p.api+"/v1/whoami")
-	require.Equal(t, exitOK, code, out)
+	require.Equal(t, cli.ExitOK, code, out)
 	require.Contains(t, out, `"caller":"billing"`)
 }
 
@@ -321,7 +323,7 @@ func TestServeRefuses(t *testing.T) {
 		"no such file": {"-config", good, "-secrets", filepath.Join(dir, "none")}, "address already in use": {"-config", good, "-listen", l.Addr().String()},
 	} {
 		_, errs, code := runCommand(t, append([]string{"serve"}, args...)...)
-		require.NotEqual(t, exitOK, code)
+		require.NotEqual(t, cli.ExitOK, code)
 		require.Contains(t, errs, says)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const proxyHelp = `
@@ -23,7 +25,7 @@ func proxy(ctx context.Context, args []string, s streams) error {
 	listen := f.String("listen", "127.0.0.1:8090", "`address` for callers")
 	upstream := f.String("upstream", "127.0.0.1:8080", "`address` of the provider")
 	source := f.String("source", "", "local `IP` to connect from")
-	if err := f.parse(args); err != nil {
+	if err := f.ParseOnly(args); err != nil {
 		return err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -31,7 +33,7 @@ func proxy(ctx context.Context, args []string, s streams) error {
 	if *source != "" {
 		ip := net.ParseIP(*source)
 		if ip == nil {
-			return usagef("-source %q is no IP", *source)
+			return cli.Usagef("-source %q is no IP", *source)
 		}
 		transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}, Timeout: 5 * time.Second}).DialContext
 	}
@@ -39,7 +41,7 @@ func proxy(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(s.err, "json", slog.LevelInfo)
+	log := newLogger(s.Err, "json", slog.LevelInfo)
 	log.Info("serving", "address", l.Addr().String())
 	return serveOn(ctx, l, &httputil.ReverseProxy{Transport: transport, Rewrite: rewrite(*upstream), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}, 5*time.Second)
 }

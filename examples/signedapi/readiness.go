@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/kubewright/kubewright/ipwhitelist"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const readinessHelp = `
@@ -21,7 +23,7 @@ func readiness(ctx context.Context, args []string, s streams) error {
 	var c ipwhitelist.Criteria
 	f.DurationVar(&c.Quiet, "quiet", 0, "how long nothing may have failed or relied on an address (default 168h)")
 	f.Uint64Var(&c.MinRequests, "min-requests", 0, "how many requests must have been proven (default 100)")
-	left, err := f.parseFiles(args)
+	left, err := f.ParseFiles(args)
 	if err != nil {
 		return err
 	}
@@ -41,12 +43,12 @@ func readiness(ctx context.Context, args []string, s streams) error {
 		printReadiness(&out, one)
 	}
 	if !found {
-		return usagef("no caller %q in the report", *caller)
+		return cli.Usagef("no caller %q in the report", *caller)
 	}
-	if err := write(s.out, out.String()); err != nil || ready {
+	if err := cli.Write(s.Out, out.String()); err != nil || ready {
 		return err
 	}
-	return errSilent
+	return cli.ErrSilent
 }
 
 func printReadiness(out *strings.Builder, r ipwhitelist.Readiness) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const sourcesHelp = `
@@ -29,12 +31,12 @@ Shows who signs, whose credentials fail, which keys are used, and who still reli
 func report(ctx context.Context, args []string, s streams) error {
 	f := newFlags("report", s, reportHelp)
 	format := f.String("o", "text", "text or json")
-	left, err := f.parseFiles(args)
+	left, err := f.ParseFiles(args)
 	if err != nil {
 		return err
 	}
 	if *format != "text" && *format != "json" {
-		return usagef("-o %q: write text or json", *format)
+		return cli.Usagef("-o %q: write text or json", *format)
 	}
 	r, err := readReports(ctx, left)
 	if err != nil {
@@ -45,9 +47,9 @@ func report(ctx context.Context, args []string, s streams) error {
 		if err != nil {
 			return err
 		}
-		return write(s.out, string(text)+"\n")
+		return cli.Write(s.Out, string(text)+"\n")
 	}
-	return printReport(s.out, r)
+	return printReport(s.Out, r)
 }
 
 // readReports reads and adds up.
@@ -59,11 +61,11 @@ func readReports(ctx context.Context, sources []string) (ipwhitelist.Report, err
 	for _, source := range sources {
 		text, err := readSource(ctx, source)
 		if err != nil {
-			return ipwhitelist.Report{}, usageError{err}
+			return ipwhitelist.Report{}, cli.Usage(err)
 		}
 		var r ipwhitelist.Report
 		if err := json.Unmarshal(text, &r); err != nil || r.Until.IsZero() {
-			return ipwhitelist.Report{}, usagef("%s: is no report: %w", source, err)
+			return ipwhitelist.Report{}, cli.Usagef("%s: is no report: %w", source, err)
 		}
 		all = append(all, r)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // provider is the process around the guard.
@@ -30,10 +32,10 @@ func serve(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	p := &provider{o: o, log: newLogger(s.err, o.logFormat, o.logLevel), metrics: newMetrics()}
+	p := &provider{o: o, log: newLogger(s.Err, o.logFormat, o.logLevel), metrics: newMetrics()}
 	config, err := p.load()
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	options := ipwhitelist.Options{Realm: o.realm, Authority: o.authority, ReplayFailOpen: o.failOpen, Observer: p.observe}
 	if o.redis == "" {
@@ -49,7 +51,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 		options.Replay = p.replay.Replay
 	}
 	if p.guard, err = ipwhitelist.New(config, options); err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	p.metrics.watch(p.guard.Report)
 	return p.run(ctx)

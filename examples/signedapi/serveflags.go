@@ -3,6 +3,8 @@ package main
 import (
 	"log/slog"
 	"time"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // serveOptions are the flags of serve.
@@ -44,16 +46,16 @@ func parseServe(args []string, s streams) (serveOptions, error) {
 	f.StringVar(&o.reportFile, "report-file", "", "`file` to write the report to on SIGTERM, for readiness")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-	if err := f.parse(args); err != nil {
+	if err := f.ParseOnly(args); err != nil {
 		return o, err
 	}
 	switch {
 	case o.config == "":
-		return o, usagef("-config is missing: signedapi keygen prints what goes into it")
+		return o, cli.Usagef("-config is missing: signedapi keygen prints what goes into it")
 	case o.poll <= 0 || o.drain <= 0:
-		return o, usagef("-poll and -drain must be positive")
+		return o, cli.Usagef("-poll and -drain must be positive")
 	case o.logFormat != "text" && o.logFormat != "json":
-		return o, usagef("-log-format %q: write text or json", o.logFormat)
+		return o, cli.Usagef("-log-format %q: write text or json", o.logFormat)
 	}
 	return o, nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const signHelp = `
@@ -27,7 +29,7 @@ func (h headers) String() string { return "" }
 func (h headers) Set(line string) error {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok {
-		return usagef("write -H 'Name: value'")
+		return cli.Usagef("write -H 'Name: value'")
 	}
 	h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	return nil
@@ -41,12 +43,12 @@ func sign(_ context.Context, args []string, s streams) error {
 	explain := f.Bool("explain", false, "print hashes of the signature base")
 	extra := headers{http.Header{}}
 	f.Var(extra, "H", "a `header` to send; content-type, authorization and the like are signed")
-	left, err := f.parseFiles(args)
+	left, err := f.ParseFiles(args)
 	if err != nil {
 		return err
 	}
 	if len(left) != 1 {
-		return usagef("write one URL behind the flags")
+		return cli.Usagef("write one URL behind the flags")
 	}
 	key, err := openKey(*keyPath)
 	if err != nil {
@@ -54,14 +56,14 @@ func sign(_ context.Context, args []string, s streams) error {
 	}
 	body, err := readData(*data)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	if bytes.IndexByte(body, 0) >= 0 {
-		return usagef("the body has a zero byte, which no argument of a command can have")
+		return cli.Usagef("the body has a zero byte, which no argument of a command can have")
 	}
 	r, err := http.NewRequest(methodFor(*method, body), left[0], http.NoBody)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	if len(body) > 0 && extra.Get("Content-Type") == "" {
 		extra.Header.Set("Content-Type", "application/json") // curl would add another, which would not be signed
@@ -69,9 +71,9 @@ func sign(_ context.Context, args []string, s streams) error {
 	r.Header = extra.Header
 	text, err := signed(r, body, key.key, *explain)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
-	return write(s.out, text)
+	return cli.Write(s.Out, text)
 }
 
 func methodFor(method string, body []byte) string {

@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 func TestHelp(t *testing.T) {
 	for _, c := range commands() {
 		for _, h := range []string{"-h", "-help", "--help"} {
-			r := invoke(t, "", c.name, h)
+			r := invoke(t, "", c.Name, h)
 			require.Zero(t, r.code)
 			require.Empty(t, r.err)
 			require.Contains(t, r.out, "Usage: webhook ")
@@ -23,7 +25,7 @@ func TestHelp(t *testing.T) {
 	overview := invoke(t, "", "help")
 	require.Zero(t, overview.code)
 	for _, c := range commands() {
-		require.Contains(t, overview.out, c.name)
+		require.Contains(t, overview.out, c.Name)
 	}
 }
 
@@ -95,7 +97,7 @@ func TestUsage(t *testing.T) {
 			r := invoke(t, "", c.args...)
 			require.Contains(t, r.err, c.want)
 			require.Empty(t, r.out)
-			require.Equal(t, exitUsage, r.code)
+			require.Equal(t, cli.ExitUsage, r.code)
 		})
 	}
 }
@@ -114,7 +116,7 @@ func TestCannotServe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := invoke(t, "", c.args...)
 			require.Contains(t, r.err, c.want)
-			require.Equal(t, exitFailed, r.code)
+			require.Equal(t, cli.ExitFailed, r.code)
 		})
 	}
 }

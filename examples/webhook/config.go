@@ -15,6 +15,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubewright/kubewright/admission"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 //go:embed default.yaml
@@ -67,13 +69,13 @@ func loadConfig(file string) (*Config, error) {
 	if file != "" {
 		var err error
 		if text, err = os.ReadFile(file); err != nil {
-			return nil, usagef("configuration: %w", err)
+			return nil, cli.Usagef("configuration: %w", err)
 		}
 		name = file
 	}
 	c, err := parseConfig(text)
 	if err != nil {
-		return nil, usagef("configuration %s: %w", name, err)
+		return nil, cli.Usagef("configuration %s: %w", name, err)
 	}
 	return c, nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/kubewright/kubewright/admission"
 	"github.com/kubewright/kubewright/admission/policy"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // minimal is the least that a configuration can be.
@@ -116,7 +118,7 @@ func TestConfigRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := writeFile(t, "config.yaml", c.text)
 			r := invoke(t, "", "-config", file)
-			require.Equal(t, exitUsage, r.code)
+			require.Equal(t, cli.ExitUsage, r.code)
 			require.Empty(t, r.out)
 			for _, want := range append(c.want, "configuration "+file+": ") {
 				require.Contains(t, r.err, want)

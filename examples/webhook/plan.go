@@ -5,6 +5,8 @@ import (
 	"iter"
 
 	"github.com/kubewright/kubewright/staticip"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const planHelp = `
@@ -85,21 +87,21 @@ func plan(ctx context.Context, args []string, s streams) error {
 	}
 	a, err := c.StaticIP.addresses()
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	inv := newInventory(a, o.namespace)
 	unread, err := o.gather(ctx, inv, s)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	for _, doubt := range inv.doubts {
-		s.say("note: %s\n", doubt)
+		s.Say("note: %s\n", doubt)
 	}
 	if err := o.print(inv, a.options, s); err != nil && !unread {
 		return err
 	}
 	if unread {
-		return usagef("some of the input can't be read, so the plan is not complete")
+		return cli.Usagef("some of the input can't be read, so the plan is not complete")
 	}
 	return nil
 }
@@ -115,20 +117,20 @@ func parsePlan(args []string, s streams) (*planOptions, error) {
 	flags.StringVar(&o.output, "o", "text", "output: text or json")
 	flags.BoolVar(&o.rows, "rows", false, "print the address of each ordinal too")
 	flags.StringVar(&o.reservations, "reservations", "", "print reservations instead, for: calico, kube-ovn, spiderpool, cilium or cidr")
-	names, err := flags.parseFiles(args)
+	names, err := flags.ParseFiles(args)
 	if err != nil {
 		return nil, err
 	}
 	o.files = append(*files, names...)
 	switch {
 	case o.kubeconfig == "" && len(o.files) == 0:
-		return nil, usagef("nothing to plan for: give -f FILE, -f - for standard input, or -kubeconfig FILE")
+		return nil, cli.Usagef("nothing to plan for: give -f FILE, -f - for standard input, or -kubeconfig FILE")
 	case o.kubeconfig != "" && len(o.files) > 0:
-		return nil, usagef("-kubeconfig and files are two answers to one question: give one")
+		return nil, cli.Usagef("-kubeconfig and files are two answers to one question: give one")
 	case o.context != "" && o.kubeconfig == "":
-		return nil, usagef("-context is one of a -kubeconfig, which is missing")
+		return nil, cli.Usagef("-context is one of a -kubeconfig, which is missing")
 	case o.output != "text" && o.output != "json":
-		return nil, usagef("-o %q: write text or json", o.output)
+		return nil, cli.Usagef("-o %q: write text or json", o.output)
 	}
 	return o, o.checkReservations()
 }
@@ -144,25 +146,25 @@ func (o *planOptions) gather(ctx context.Context, inv *inventory, s streams) (un
 		if err != nil {
 			return false, err
 		}
-		return false, inv.addCluster(ctx, client, s.say)
+		return false, inv.addCluster(ctx, client, s.Say)
 	}
 	files, err := findFiles(o.files)
 	if err != nil {
 		return false, err
 	}
-	for object, err := range readFiles(files, s.in) {
+	for object, err := range readFiles(files, s.In) {
 		if err == nil {
 			if err = inv.add(object); err == nil {
 				continue
 			}
-			s.say("webhook plan: %s: %v\n", object.source, err)
+			s.Say("webhook plan: %s: %v\n", object.source, err)
 		} else {
-			s.say("webhook plan: %v\n", err)
+			s.Say("webhook plan: %v\n", err)
 		}
 		unread = true
 	}
 	if len(inv.workloads) == 0 && !unread {
-		return false, usagef("there is no StatefulSet in the input")
+		return false, cli.Usagef("there is no StatefulSet in the input")
 	}
 	return unread, nil
 }
@@ -173,14 +175,14 @@ func (o *planOptions) print(inv *inventory, opts staticip.Options, s streams) er
 	}
 	found := inv.plan(opts)
 	if o.rows && over(found.Rows()) {
-		return usagef("-rows: there are more than %d Pods with an address; plan for fewer StatefulSets", planLimit)
+		return cli.Usagef("-rows: there are more than %d Pods with an address; plan for fewer StatefulSets", planLimit)
 	}
 	r := newPlanReport(found, len(inv.workloads), o.rows)
 	text, err := r.text(o.output)
 	if err != nil {
 		return err
 	}
-	if err := write(s.out, text); err != nil {
+	if err := cli.Write(s.Out, text); err != nil {
 		return err
 	}
 	return r.err()

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // TestPlan compares what is printed with testdata/golden.
@@ -14,12 +16,12 @@ func TestPlan(t *testing.T) {
 		args []string
 		code int
 	}{
-		"redis":                 {[]string{"-rows", "-f", "testdata/plan/redis.yaml"}, exitOK},
-		"conflict":              {[]string{"-f", "testdata/plan/conflict.yaml"}, exitFailed},
-		"directory":             {[]string{"-o", "json", "-rows", "testdata/plan"}, exitFailed},
-		"reservations-calico":   {[]string{"-reservations", "calico", "testdata/plan/redis.yaml"}, exitOK},
-		"reservations-kube-ovn": {[]string{"-reservations", "kube-ovn", "testdata/plan/redis.yaml"}, exitOK},
-		"reservations-cilium":   {[]string{"-reservations", "cilium", "testdata/plan/redis.yaml"}, exitOK},
+		"redis":                 {[]string{"-rows", "-f", "testdata/plan/redis.yaml"}, cli.ExitOK},
+		"conflict":              {[]string{"-f", "testdata/plan/conflict.yaml"}, cli.ExitFailed},
+		"directory":             {[]string{"-o", "json", "-rows", "testdata/plan"}, cli.ExitFailed},
+		"reservations-calico":   {[]string{"-reservations", "calico", "testdata/plan/redis.yaml"}, cli.ExitOK},
+		"reservations-kube-ovn": {[]string{"-reservations", "kube-ovn", "testdata/plan/redis.yaml"}, cli.ExitOK},
+		"reservations-cilium":   {[]string{"-reservations", "cilium", "testdata/plan/redis.yaml"}, cli.ExitOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := invoke(t, "", append([]string{"plan"}, c.args...)...)
@@ -48,7 +50,7 @@ func TestPlanDoesNotDependOnTheOrder(t *testing.T) {
 // TestPlanReservationsTellOfProblems where they do not get into what is applied.
 func TestPlanReservationsTellOfProblems(t *testing.T) {
 	r := invoke(t, "", "plan", "-reservations", "cidr", "testdata/plan/conflict.yaml")
-	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, cli.ExitFailed, r.code)
 	require.Contains(t, r.err, "error   Conflict: StatefulSet shop/")
 	require.NotContains(t, r.out, "error")
 	require.Contains(t, r.out, "172.16.0.1/32\n")
@@ -69,55 +71,55 @@ func TestPlanReads(t *testing.T) {
 		want []string
 		code int
 	}{
-		"the set alone": {"", []string{"default/s    0         0      9     0     8", "0 errors, 0 warnings"}, exitOK},
+		"the set alone": {"", []string{"default/s    0         0      9     0     8", "0 errors, 0 warnings"}, cli.ExitOK},
 		"strict affinity": {
 			"{apiVersion: projectcalico.org/v3, kind: IPAMConfiguration, metadata: {name: default}, spec: {strictAffinity: true}}",
 			[]string{"warning StrictAffinity: ", "0 errors, 1 warning\n"},
-			exitOK,
+			cli.ExitOK,
 		},
 		"Subnet": {
 			"{apiVersion: kubeovn.io/v1, kind: Subnet, metadata: {name: ovn}, spec: {cidrBlock: '10.0.0.0/24,fd00::/64', gateway: '10.0.0.1,fd00::1'}}",
 			[]string{"error   Reserved: ", "gateway of Subnet ovn"},
-			exitFailed,
+			cli.ExitFailed,
 		},
 		"ServiceCIDR": {
 			"{apiVersion: networking.k8s.io/v1, kind: ServiceCIDR, metadata: {name: kubernetes}, spec: {cidrs: [10.0.0.0/28]}}",
 			[]string{"error   Reserved: ", "ServiceCIDR kubernetes 10.0.0.0/28"},
-			exitFailed,
+			cli.ExitFailed,
 		},
-		"headless Service": {"{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {clusterIP: None, clusterIPs: [None]}}", []string{"0 errors"}, exitOK},
-		"Pod of the set":   {"{apiVersion: v1, kind: Pod, metadata: {name: s-0}, status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]}}", []string{"0 errors"}, exitOK},
-		"another's Pod":    {"{apiVersion: v1, kind: Pod, metadata: {name: t-0}, status: {podIP: 10.0.0.1}}", []string{"is in use by Pod default/t-0"}, exitFailed},
-		"a Pod that waits": {`{apiVersion: v1, kind: Pod, metadata: {name: t-0, annotations: {cni.projectcalico.org/ipAddrs: '["10.0.0.1"]'}}}`, []string{"10.0.0.1 (ordinal 0) is in use by Pod default/t-0"}, exitFailed},
+		"headless Service": {"{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {clusterIP: None, clusterIPs: [None]}}", []string{"0 errors"}, cli.ExitOK},
+		"Pod of the set":   {"{apiVersion: v1, kind: Pod, metadata: {name: s-0}, status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]}}", []string{"0 errors"}, cli.ExitOK},
+		"another's Pod":    {"{apiVersion: v1, kind: Pod, metadata: {name: t-0}, status: {podIP: 10.0.0.1}}", []string{"is in use by Pod default/t-0"}, cli.ExitFailed},
+		"a Pod that waits": {`{apiVersion: v1, kind: Pod, metadata: {name: t-0, annotations: {cni.projectcalico.org/ipAddrs: '["10.0.0.1"]'}}}`, []string{"10.0.0.1 (ordinal 0) is in use by Pod default/t-0"}, cli.ExitFailed},
 		"a Pod that waits for one that has it": {
 			`{apiVersion: v1, kind: Pod, metadata: {name: r-0, annotations: {cni.projectcalico.org/ipAddrs: '["10.0.0.1"]'}}}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: t-0}, status: {podIP: 10.0.0.1}}`,
 			[]string{"10.0.0.1 (ordinal 0) is in use by Pod default/t-0"},
-			exitFailed,
+			cli.ExitFailed,
 		},
 		"two say they have it": {
 			`{apiVersion: v1, kind: Pod, metadata: {name: t-0}, status: {podIP: 10.0.0.1}}
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: r-0}, status: {podIP: 10.0.0.1}}`,
 			[]string{"10.0.0.1 (ordinal 0) is in use by Pod default/r-0"},
-			exitFailed,
+			cli.ExitFailed,
 		},
-		"host network": {"{apiVersion: v1, kind: Pod, metadata: {name: t-0}, spec: {hostNetwork: true}, status: {podIP: 10.0.0.1}}", []string{"0 errors"}, exitOK},
-		"manual block": {"{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.0.0.0/24, assignmentMode: Manual}}", []string{"0 errors"}, exitOK},
+		"host network": {"{apiVersion: v1, kind: Pod, metadata: {name: t-0}, spec: {hostNetwork: true}, status: {podIP: 10.0.0.1}}", []string{"0 errors"}, cli.ExitOK},
+		"manual block": {"{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.0.0.0/24, assignmentMode: Manual}}", []string{"0 errors"}, cli.ExitOK},
 		"IPPool on its way out": {
 			"{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p, deletionTimestamp: '2026-01-01T00:00:00Z'}, spec: {cidr: 10.0.0.0/24}}",
 			[]string{"is in IPPool p 10.0.0.0/24, which is disabled"},
-			exitFailed,
+			cli.ExitFailed,
 		},
 		"one pool, two groups": {
 			`{apiVersion: crd.projectcalico.org/v1, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.1.0.0/24}}
 ---
 {apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: p}, spec: {cidr: 10.1.0.0/24}}`,
 			[]string{"write addresses of IPPool p 10.1.0.0/24\n"},
-			exitFailed,
+			cli.ExitFailed,
 		},
-		"not its own kind": {"{apiVersion: apps.kruise.io/v1beta1, kind: StatefulSet, metadata: {name: k}}", []string{"1 StatefulSet, 1 with a pool"}, exitOK},
+		"not its own kind": {"{apiVersion: apps.kruise.io/v1beta1, kind: StatefulSet, metadata: {name: k}}", []string{"1 StatefulSet, 1 with a pool"}, cli.ExitOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := invoke(t, c.text+planSetOf, "plan", "-f", "-")
@@ -160,7 +162,7 @@ func TestPlanOfASetListedTwice(t *testing.T) {
 	require.Contains(t, r.out, "1 StatefulSet, 1 with a pool: 0 errors, 0 warnings")
 
 	r = invoke(t, planSetOf+strings.Replace(planSetOf, "replicas: 1", "replicas: 2", 1), "plan", "-f", "-")
-	require.Equal(t, exitUsage, r.code)
+	require.Equal(t, cli.ExitUsage, r.code)
 	require.Contains(t, r.err, "StatefulSet default/s is listed twice, and not the same; only the first is planned for")
 	require.Contains(t, r.out, "1 StatefulSet, 1 with a pool: 0 errors, 0 warnings")
 }
@@ -169,7 +171,7 @@ func TestPlanOfASetListedTwice(t *testing.T) {
 func TestPlanProblemsAreCounted(t *testing.T) {
 	wrong := but(planSetOf, "10.0.0.1-10.0.0.9", strings.Repeat("10.0.0.256,", 1000)) + but(planSetOf, "name: s", "name: t")
 	r := invoke(t, wrong, "plan", "-f", "-")
-	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, cli.ExitFailed, r.code)
 	require.Equal(t, 20, strings.Count(r.out, "error   BadAddress: StatefulSet default/s: "))
 	require.Contains(t, r.out, "\n... and of StatefulSet default/s 980 errors and 0 warnings more: -o json has all\n")
 	require.Contains(t, r.out, "2 StatefulSets, 1 with a pool: 1000 errors, 0 warnings\n")
@@ -184,7 +186,7 @@ func TestPlanIsBounded(t *testing.T) {
 	huge := but(planSetOf, "10.0.0.1-10.0.0.9", "fd00::/64", "replicas: 1", "replicas: 2147483647")
 	for _, args := range [][]string{{"-rows"}, {"-rows", "-o", "json"}, {"-reservations", "cilium"}, {"-reservations", "spiderpool"}} {
 		r := invoke(t, huge, append([]string{"plan", "-f", "-"}, args...)...)
-		require.Equal(t, exitUsage, r.code)
+		require.Equal(t, cli.ExitUsage, r.code)
 		require.Empty(t, r.out)
 		require.Contains(t, r.err, args[0])
 		require.Contains(t, r.err, "there are more than 100000 ")
@@ -205,11 +207,11 @@ func TestPlanRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := invoke(t, c.text, "plan", "-f", "-")
 			require.Contains(t, r.err, c.want)
-			require.Equal(t, exitUsage, r.code)
+			require.Equal(t, cli.ExitUsage, r.code)
 		})
 	}
 	r := invoke(t, "", "plan", "-o", "json", "/does/not/exist", "testdata/plan/redis.yaml")
-	require.Equal(t, exitUsage, r.code)
+	require.Equal(t, cli.ExitUsage, r.code)
 	require.Contains(t, r.err, "/does/not/exist")
 	var printed planReport
 	require.NoError(t, json.Unmarshal([]byte(r.out), &printed), "what could be read")

@@ -7,6 +7,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/kubewright/kubewright/staticip"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // planReport is a plan as it is printed, and as JSON.
@@ -114,7 +116,7 @@ func spanTexts(spans []staticip.Span) []string {
 // err is what the exit code is made of.
 func (r *planReport) err() error {
 	if r.Summary.Errors > 0 {
-		return errSilent
+		return cli.ErrSilent
 	}
 	return nil
 }

@@ -7,11 +7,13 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubewright/kubewright/staticip"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 func (o *planOptions) checkReservations() error {
 	if known := []string{"", "calico", "kube-ovn", "spiderpool", "cilium", "cidr"}; !slices.Contains(known, o.reservations) {
-		return usagef("-reservations %q: write one of %s", o.reservations, strings.Join(known[1:], ", "))
+		return cli.Usagef("-reservations %q: write one of %s", o.reservations, strings.Join(known[1:], ", "))
 	}
 	return nil
 }
@@ -31,13 +33,13 @@ func (o *planOptions) printReservations(inv *inventory, opts staticip.Options, s
 	if err != nil {
 		return err
 	}
-	if err := write(s.out, text); err != nil {
+	if err := cli.Write(s.Out, text); err != nil {
 		return err
 	}
 	r := newPlanReport(found, len(inv.workloads), false)
 	var problems strings.Builder
 	r.appendProblems(&problems)
-	s.say("%s", problems.String())
+	s.Say("%s", problems.String())
 	return r.err()
 }
 
@@ -50,7 +52,7 @@ func (o *planOptions) reservationText(r staticip.Report) (string, error) {
 		return string(text), err
 	}
 	if over(r.Manifests()) {
-		return "", usagef("-reservations %s: there are more than %d manifests; plan for fewer StatefulSets", o.reservations, planLimit)
+		return "", cli.Usagef("-reservations %s: there are more than %d manifests; plan for fewer StatefulSets", o.reservations, planLimit)
 	}
 	var all strings.Builder
 	for object := range r.Manifests() {

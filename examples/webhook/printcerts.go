@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const certsHelp = `
@@ -30,17 +32,17 @@ func printCerts(_ context.Context, args []string, s streams) error {
 	valid := flags.Duration("valid", 365*24*time.Hour, "`duration` for which the certificate and its CA are valid")
 	out := flags.String("out", "", "write ca.crt, tls.crt and tls.key to this `directory` instead of printing a Secret")
 	secret := flags.String("secret", "webhook-tls", "`name` of the Secret, which is in the Service's namespace")
-	if err := flags.parse(args); err != nil {
+	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
 	if err := t.complete(); err != nil {
 		return err
 	}
 	if *valid < time.Hour {
-		return usagef("-valid %s: write at least 1h", *valid)
+		return cli.Usagef("-valid %s: write at least 1h", *valid)
 	}
 	if *out == "" && t.url != "" {
-		return usagef("-url is for a webhook outside the cluster, which reads no Secret: give -out DIR too")
+		return cli.Usagef("-url is for a webhook outside the cluster, which reads no Secret: give -out DIR too")
 	}
 	p, err := newPair(time.Now(), *valid, t.names(*hosts...))
 	if err != nil {
@@ -53,7 +55,7 @@ func printCerts(_ context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	return write(s.out, "# The private key is in here: apply it, do not commit it.\n"+string(text))
+	return cli.Write(s.Out, "# The private key is in here: apply it, do not commit it.\n"+string(text))
 }
 
 func (p pair) secret(namespace, name string) *corev1.Secret {
@@ -66,7 +68,7 @@ func (p pair) secret(namespace, name string) *corev1.Secret {
 }
 
 // stringsFlag is a flag that may be repeated.
-func stringsFlag(flags *flagSet, name, usage string) *[]string {
+func stringsFlag(flags *cli.Flags, name, usage string) *[]string {
 	var values []string
 	flags.Func(name, usage, func(v string) error {
 		values = append(values, v)

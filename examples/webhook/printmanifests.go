@@ -10,6 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubewright/kubewright/admission"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const manifestsHelp = `
@@ -30,7 +32,7 @@ func printManifests(_ context.Context, args []string, s streams) error {
 	config := flags.String("config", "", "configuration `file`")
 	ca := flags.String("ca", "", "CA bundle `file` that the serving certificate verifies against")
 	t.addFlags(flags)
-	if err := flags.parse(args); err != nil {
+	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
 	if err := t.complete(); err != nil {
@@ -44,22 +46,22 @@ func printManifests(_ context.Context, args []string, s streams) error {
 	if *ca != "" {
 		text, err := os.ReadFile(*ca)
 		if err != nil {
-			return usagef("-ca: %w", err)
+			return cli.Usagef("-ca: %w", err)
 		}
 		if bundled = parseBundle(text).pem(); len(bundled) == 0 {
-			return usagef("-ca %s has no PEM certificate", *ca)
+			return cli.Usagef("-ca %s has no PEM certificate", *ca)
 		}
 	} else {
-		s.say("note: without -ca there is no caBundle, and API servers trust the authorities of their system\n")
+		s.Say("note: without -ca there is no caBundle, and API servers trust the authorities of their system\n")
 	}
 	m, err := c.manifests(t.manifestOptions(bundled))
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	for _, note := range notes(m.Warnings) {
-		s.say("note: %s\n", note)
+		s.Say("note: %s\n", note)
 	}
-	return writeManifests(s.out, m)
+	return writeManifests(s.Out, m)
 }
 
 func (c *Config) manifests(o admission.ManifestOptions) (admission.Manifests, error) {
@@ -83,7 +85,7 @@ func writeManifests(w io.Writer, m admission.Manifests) error {
 		if err != nil {
 			return err
 		}
-		if err := write(w, "---\n"+string(text)); err != nil {
+		if err := cli.Write(w, "---\n"+string(text)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/pmezard/go-difflib/difflib"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const reviewHelp = `
@@ -37,16 +39,16 @@ func review(ctx context.Context, args []string, s streams) error {
 	config := flags.String("config", "", "configuration `file`")
 	output := flags.String("o", "text", "output: text or json")
 	namespace := flags.String("namespace", "default", "`namespace` of objects that name none")
-	names, err := flags.parseFiles(args)
+	names, err := flags.ParseFiles(args)
 	if err != nil {
 		return err
 	}
 	names = append(*files, names...)
 	switch {
 	case len(names) == 0:
-		return usagef("nothing to judge: give -f FILE, or -f - for standard input")
+		return cli.Usagef("nothing to judge: give -f FILE, or -f - for standard input")
 	case *output != "text" && *output != "json":
-		return usagef("-o %q: write text or json", *output)
+		return cli.Usagef("-o %q: write text or json", *output)
 	}
 	c, err := loadConfig(*config)
 	if err != nil {
@@ -54,7 +56,7 @@ func review(ctx context.Context, args []string, s streams) error {
 	}
 	j, err := newJudge(c, *namespace)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	return judgeFiles(ctx, j, names, *output, s)
 }
@@ -70,7 +72,7 @@ type summary struct {
 func judgeFiles(ctx context.Context, j *judge, names []string, output string, s streams) error {
 	files, err := findFiles(names)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	var sum summary
 	var text strings.Builder
@@ -90,7 +92,7 @@ func judgeFiles(ctx context.Context, j *judge, names []string, output string, s 
 	} else {
 		text.WriteString(sum.String())
 	}
-	if err := write(s.out, text.String()); err != nil {
+	if err := cli.Write(s.Out, text.String()); err != nil {
 		return err
 	}
 	return sum.err()
@@ -100,9 +102,9 @@ func judgeFiles(ctx context.Context, j *judge, names []string, output string, s 
 func (j *judge) readAll(files []string, s streams, sum *summary) []object {
 	kinds, _ := j.config.StaticIP.setKinds() // parseConfig has seen the errors
 	var objects []object
-	for o, err := range readFiles(files, s.in) {
+	for o, err := range readFiles(files, s.In) {
 		if err != nil {
-			s.say("webhook review: %v\n", err)
+			s.Say("webhook review: %v\n", err)
 			sum.Errors++
 			continue
 		}
@@ -134,11 +136,11 @@ func (s *summary) count(v verdict) {
 func (s *summary) err() error {
 	switch {
 	case s.Errors > 0:
-		return usagef("some of the input can't be judged")
+		return cli.Usagef("some of the input can't be judged")
 	case s.Denied > 0:
-		return errSilent
+		return cli.ErrSilent
 	case s.Allowed+s.Skipped == 0:
-		return usagef("there is no object in the input")
+		return cli.Usagef("there is no object in the input")
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // TestReview compares what is printed with testdata/golden.
@@ -15,14 +17,14 @@ func TestReview(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 4)
-	codes := map[string]int{"deployment-ok": exitOK, "orders": exitOK}
+	codes := map[string]int{"deployment-ok": cli.ExitOK, "orders": cli.ExitOK}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		t.Run(name, func(t *testing.T) {
 			r := invoke(t, "", "review", "-f", file)
 			want, ok := codes[name]
 			if !ok {
-				want = exitFailed
+				want = cli.ExitFailed
 			}
 			require.Equal(t, want, r.code)
 			require.Empty(t, r.err)
@@ -31,7 +33,7 @@ func TestReview(t *testing.T) {
 	}
 	t.Run("json", func(t *testing.T) {
 		r := invoke(t, "", "review", "-o", "json", "testdata/mixed.yaml", "testdata/pod-hostport.yaml")
-		require.Equal(t, exitFailed, r.code)
+		require.Equal(t, cli.ExitFailed, r.code)
 		golden(t, "review.json.txt", r.out) // not a manifest, which .json would be taken for
 	})
 }
@@ -83,7 +85,7 @@ func TestReviewReads(t *testing.T) {
 				require.Contains(t, r.out, want)
 			}
 			require.Empty(t, r.err)
-			require.Equal(t, exitFailed, r.code)
+			require.Equal(t, cli.ExitFailed, r.code)
 		})
 	}
 }
@@ -106,11 +108,11 @@ func TestReviewRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := invoke(t, c.text, "review", "-f", "-")
 			require.Contains(t, r.err, c.want)
-			require.Equal(t, exitUsage, r.code)
+			require.Equal(t, cli.ExitUsage, r.code)
 		})
 	}
 	r := invoke(t, "", "review", "-f", "/does/not/exist", "testdata/pod-hostport.yaml")
-	require.Equal(t, exitUsage, r.code, "more than the denial")
+	require.Equal(t, cli.ExitUsage, r.code, "more than the denial")
 	require.Contains(t, r.err, "/does/not/exist")
 	require.Contains(t, r.out, "0 allowed, 1 denied, 0 skipped, 1 unreadable")
 }
@@ -118,10 +120,10 @@ func TestReviewRefuses(t *testing.T) {
 func TestReviewOfAWrongType(t *testing.T) {
 	wrong := strings.Replace(podJSON, `"hostPort":2`, `"hostPort":"two"`, 1)
 	r := invoke(t, wrong, "review", "-f", "-")
-	require.Equal(t, exitUsage, r.code)
+	require.Equal(t, cli.ExitUsage, r.code)
 	require.Contains(t, r.out, "Pod default/p: error: request.object is no Pod: ")
 	r = invoke(t, wrong, "review", "-o", "json", "-f", "-")
-	require.Equal(t, exitUsage, r.code)
+	require.Equal(t, cli.ExitUsage, r.code)
 	require.Contains(t, r.out, `"verdict": "error"`)
 }
 

@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/kubewright/kubewright/admission"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // freePort is one that nobody listened on a moment ago.
@@ -66,7 +68,7 @@ func TestRotationLosesNoRequest(t *testing.T) {
 		for ctx.Err() == nil {
 			if err := call(cluster, addr); err != nil {
 				failures.Add(1)
-				_ = write(&log, err.Error()+"\n")
+				_ = cli.Write(&log, err.Error()+"\n")
 			}
 			calls.Add(1)
 		}
@@ -116,7 +118,7 @@ contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u}], clust
 	code, _ := get(t, "http://"+metrics+"/readyz")
 	require.Equal(t, http.StatusOK, code)
 	b.stop()
-	require.Equal(t, exitOK, <-b.code)
+	require.Equal(t, cli.ExitOK, <-b.code)
 }
 
 func TestFrontDoor(t *testing.T) {

@@ -1,6 +1,10 @@
 package main
 
-import "context"
+import (
+	"context"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
+)
 
 func serve(ctx context.Context, args []string, s streams) error {
 	o, err := parseServe(args, s)
@@ -12,11 +16,11 @@ func serve(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if o.printConfig {
-		return write(s.out, string(c.text))
+		return cli.Write(s.Out, string(c.text))
 	}
-	svc, err := newService(o, c, newLogger(s.err, o.logFormat, o.logLevel))
+	svc, err := newService(o, c, newLogger(s.Err, o.logFormat, o.logLevel))
 	if err != nil {
-		return usageError{err} // nothing has been tried yet but to read what the flags name
+		return cli.Usage(err) // nothing has been tried yet but to read what the flags name
 	}
-	return svc.run(ctx, s.out)
+	return svc.run(ctx, s.Out)
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const soon, often = 10 * time.Second, 10 * time.Millisecond
@@ -146,7 +148,7 @@ func TestServe(t *testing.T) {
 	last := ask(t, c, http.MethodPost, try.url, try.body)
 	require.False(t, last.review(t).Allowed, "still served while draining")
 	require.True(t, last.closes, "but the next request should go elsewhere")
-	require.Equal(t, exitOK, <-b.code)
+	require.Equal(t, cli.ExitOK, <-b.code)
 	require.Contains(t, b.err.String(), "stopped, with nothing in flight")
 	require.NoFileExists(t, try.ca)
 }

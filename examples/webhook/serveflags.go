@@ -3,6 +3,8 @@ package main
 import (
 	"log/slog"
 	"time"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 const serveHelp = `
@@ -65,7 +67,7 @@ func parseServe(args []string, s streams) (*serveOptions, error) {
 	flags.DurationVar(&o.drainDelay, "drain-delay", 10*time.Second, "how long to serve on, not ready, after a signal")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error; debug logs every review")
-	if err := flags.parse(args); err != nil {
+	if err := flags.ParseOnly(args); err != nil {
 		return nil, err
 	}
 	return o, o.check()
@@ -75,19 +77,19 @@ func (o *serveOptions) check() error {
 	o.install = o.install || o.kubeconfig != ""
 	switch {
 	case (o.files.cert == "") != (o.files.key == ""):
-		return usagef("-tls-cert and -tls-key go together")
+		return cli.Usagef("-tls-cert and -tls-key go together")
 	case o.files.ca != "" && o.files.cert == "":
-		return usagef("-ca is the CA of -tls-cert, which is missing")
+		return cli.Usagef("-ca is the CA of -tls-cert, which is missing")
 	case o.files.cert != "" && o.certDir != "":
-		return usagef("-cert-dir is for certificates that are made here, -tls-cert for others: give one")
+		return cli.Usagef("-cert-dir is for certificates that are made here, -tls-cert for others: give one")
 	case o.context != "" && o.kubeconfig == "":
-		return usagef("-context is one of a -kubeconfig, which is missing")
+		return cli.Usagef("-context is one of a -kubeconfig, which is missing")
 	case o.install && !o.target.given():
-		return usagef("to install the webhook, say how API servers reach it: -url, or -service-namespace and -service-name")
+		return cli.Usagef("to install the webhook, say how API servers reach it: -url, or -service-namespace and -service-name")
 	case o.drainDelay < 0:
-		return usagef("-drain-delay %s is negative", o.drainDelay)
+		return cli.Usagef("-drain-delay %s is negative", o.drainDelay)
 	case o.logFormat != "text" && o.logFormat != "json":
-		return usagef("-log-format %q: write text or json", o.logFormat)
+		return cli.Usagef("-log-format %q: write text or json", o.logFormat)
 	}
 	return o.target.complete()
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/kubewright/kubewright/admission"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // service is the parts of a serving webhook: what answers, what it answers with, and what tells the cluster.
@@ -185,13 +187,13 @@ func (s *service) serveMetrics(ctx context.Context) (stop func(), err error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.metrics.handler())
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _ = write(w, "ok\n") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _ = cli.Write(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.server.Ready(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		_ = write(w, "ok\n")
+		_ = cli.Write(w, "ok\n")
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	go func() {

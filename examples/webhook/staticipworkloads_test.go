@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubewright/kubewright/admission"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // TestStatefulSets is what is said of StatefulSets, of both groups.
@@ -160,7 +162,7 @@ func TestReviewOfFixedAddresses(t *testing.T) {
 	require.Contains(t, r.out, "  warn  staticip: StatefulSet shop/redis is not in the input, so it is not known which address the Pod gets, if any\n")
 
 	r = invoke(t, but(redis, "replicas: 3", "replicas: 7"), "review", "-config", config, "-f", "-")
-	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, cli.ExitFailed, r.code)
 	require.Contains(t, r.out, "  deny  staticip.BeyondPool: metadata.annotations[staticip.kubewright.io/pool]: ")
 }
 

@@ -10,6 +10,8 @@ import (
 	arv1 "k8s.io/api/admissionregistration/v1"
 
 	"github.com/kubewright/kubewright/admission"
+
+	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
 // The Service of the manifests beside this file, for commands that are not told another.
@@ -24,7 +26,7 @@ type target struct {
 	port                    int
 }
 
-func (t *target) addFlags(flags *flagSet) {
+func (t *target) addFlags(flags *cli.Flags) {
 	flags.StringVar(&t.url, "url", "", "reached by API servers at this `URL`, https://host:port, instead of through a Service")
 	flags.StringVar(&t.namespace, "service-namespace", "", "`namespace` of the Service through which API servers reach the webhook (default "+defaultNamespace+")")
 	flags.StringVar(&t.service, "service-name", "", "`name` of that Service (default "+defaultService+")")
@@ -38,14 +40,14 @@ func (t *target) given() bool { return t.url != "" || t.namespace != "" || t.ser
 func (t *target) complete() error {
 	switch {
 	case t.url != "" && (t.namespace != "" || t.service != ""):
-		return usagef("-url and -service-namespace, -service-name are two answers to one question: give one")
+		return cli.Usagef("-url and -service-namespace, -service-name are two answers to one question: give one")
 	case t.port < 1 || t.port > 65535:
-		return usagef("-service-port %d: write 1 to 65535", t.port)
+		return cli.Usagef("-service-port %d: write 1 to 65535", t.port)
 	}
 	if t.url != "" {
 		t.url = strings.TrimSuffix(t.url, "/")
 		if u, err := url.Parse(t.url); err != nil || u.Hostname() == "" || t.url != "https://"+u.Host {
-			return usagef("-url %q: write https://host:port", t.url)
+			return cli.Usagef("-url %q: write https://host:port", t.url)
 		}
 		return nil
 	}
