@@ -10,7 +10,9 @@ package sidecar
 //
 // One loop waits for the shipper. SIGTERM starts a timer beside it, which ends the loop with SIGUSR1: a POSIX shell can't
 // wait for whichever of two processes ends first. The signal may come before the shipper's number is known, so the loop
-// looks again behind the start.
+// looks again behind the start. And the timer repeats it until the loop is gone: a shell sleeps on if a signal comes between
+// the start of its wait and the system call of that name. The timer is started by a subshell, because the trap may run
+// between a "&" of the loop and the "$!" behind it.
 //
 // The kubelet expands $(NAME) and $$ in commands, so neither is in here.
 const wrapper = `drain=$1
@@ -18,7 +20,7 @@ shift
 child= over=
 drain() {
   trap : TERM INT
-  { sleep "$drain"; kill -USR1 "${$}"; } &
+  ( { sleep "$drain"; while kill -USR1 "${$}" 2>/dev/null; do sleep 2; done; } & )
 }
 end() {
   over=1

@@ -47,7 +47,8 @@ func say(dir, line string) {
 }
 
 // wrapped is the command of the log shipper's container, running on this machine. "sleep" is a program of the test's,
-// which ends when the test says so: nothing here depends on time.
+// which ends when the test says so. The two seconds after which the timer repeats its signal are real ones: they are only
+// waited for if the first one came too early.
 type wrapped struct {
 	t      *testing.T
 	dir    string
@@ -73,12 +74,14 @@ func startWrapped(t *testing.T, shell string) *wrapped {
 	for _, fifo := range []string{"events", "release-1", "release-7"} {
 		require.NoError(t, syscall.Mkfifo(filepath.Join(w.dir, fifo), 0o600))
 	}
+	sleep, err := exec.LookPath("sleep")
+	require.NoError(t, err)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	bin := filepath.Join(w.dir, "bin")
 	require.NoError(t, os.Mkdir(bin, 0o700))
 	require.NoError(t, os.Symlink(self, filepath.Join(bin, "filebeat")))
-	fake := "#!/bin/sh\necho \"sleep $1\" >" + w.dir + "/events\nread _ <" + w.dir + "/release-$1\n"
+	fake := "#!/bin/sh\n[ $1 = 2 ] && exec " + sleep + " 2\necho \"sleep $1\" >" + w.dir + "/events\nread _ <" + w.dir + "/release-$1\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "sleep"), []byte(fake), 0o700)) //nolint:gosec // a program
 
 	events, err := os.OpenFile(filepath.Join(w.dir, "events"), os.O_RDWR, 0) // never ends
@@ -177,13 +180,13 @@ func TestShutdownWhileDown(t *testing.T) {
 		w.signal(w.pid(w.expect("start")), syscall.SIGKILL)
 		w.expect("sleep 1")
 		w.signal(w.cmd.Process.Pid, syscall.SIGTERM)
+		w.release(1) // a signal that comes right before the pause's wait does not cut it short
 		both := []string{w.expect("s"), w.expect("s")} // "start" and "sleep" at the same time
 		require.Contains(t, strings.Join(both, " "), "tart")
 		require.Contains(t, strings.Join(both, " "), "leep 7")
 		w.release(7)
 		w.expect("term")
 		require.NoError(t, <-w.ended)
-		w.release(1)
 	})
 }
 
