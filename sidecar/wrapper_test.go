@@ -180,7 +180,7 @@ func TestShutdownWhileDown(t *testing.T) {
 		w.signal(w.pid(w.expect("start")), syscall.SIGKILL)
 		w.expect("sleep 1")
 		w.signal(w.cmd.Process.Pid, syscall.SIGTERM)
-		w.release(1) // a signal that comes right before the pause's wait does not cut it short
+		w.release(1)                                   // a signal that comes right before the pause's wait does not cut it short
 		both := []string{w.expect("s"), w.expect("s")} // "start" and "sleep" at the same time
 		require.Contains(t, strings.Join(both, " "), "tart")
 		require.Contains(t, strings.Join(both, " "), "leep 7")
