@@ -1,0 +1,2 @@
+// Package release tries the scripts that guard a release.
+package release
