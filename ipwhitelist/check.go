@@ -198,8 +198,12 @@ func (c *check) spend() error {
 		c.body = limitBody(c.body, c.o.maxBody())
 	}
 	// Not with the request's end: who replays and goes away must not be able to make the memory fail.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.g.o.ReplayTimeout)
-	defer cancel()
+	ctx := context.WithoutCancel(c.r.Context())
+	if _, own := c.g.o.Replay.(*MemoryReplay); !own { // which waits for nothing, and a timer costs as much as a MAC
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.g.o.ReplayTimeout)
+		defer cancel()
+	}
 	added, err := c.g.o.Replay.Add(ctx, Nonce{
 		Key: c.sig.KeyID, Value: c.sig.Nonce, Now: c.d.Time, Until: c.sig.Until(c.g.o.Window),
 	})

@@ -21,7 +21,7 @@ type Options struct {
 	Replay Replay
 	// ReplayFailOpen admits signatures when Replay fails. Otherwise the answer is 503.
 	ReplayFailOpen bool
-	// ReplayTimeout bounds a call of Replay; 0 is 250 ms.
+	// ReplayTimeout bounds a call of Replay, but for a MemoryReplay, which waits for nothing; 0 is 250 ms.
 	ReplayTimeout time.Duration
 	// Window is which times of signatures are accepted.
 	Window httpsig.Window

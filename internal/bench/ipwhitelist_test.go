@@ -228,6 +228,16 @@ func BenchmarkPrefixes(b *testing.B) {
 			i++
 		})
 	})
+	b.Run("client/parse-only", func(b *testing.B) { // the three addresses that are looked at
+		timed(b, func() {
+			_, err := netip.ParseAddrPort("10.9.0.5:1234")
+			must(err)
+			for _, s := range [...]string{"10.9.1.1", "203.0.113.7"} {
+				_, err = netip.ParseAddr(s)
+				must(err)
+			}
+		})
+	})
 	b.Run("client/kubewright", func(b *testing.B) {
 		resolver, err := clientip.NewResolver(clientip.Options{TrustedProxies: []string{"10.9.0.0/16"}})
 		require.NoError(b, err)

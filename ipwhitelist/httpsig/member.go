@@ -1,9 +1,6 @@
 package httpsig
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // member is one member of Signature-Input on its way through. Whose it is, its tag says, which mostly stands last. So it
 // is read as if it were ours, and what the profile does not allow is an objection, which counts only if it is.
@@ -11,7 +8,8 @@ type member struct {
 	*Signature
 	tag       string
 	objection error
-	loose     bool // there is white space that the one strict form does not have
+	loose     bool   // there is white space that the one strict form does not have
+	letters   uint32 // of the parameters that were there: bit 0 is a
 }
 
 func (m *member) object(r *reader, what string) {
@@ -42,11 +40,8 @@ func (m *member) read(r *reader) {
 	if r.err != nil || m.tag != Tag {
 		return
 	}
-	required := m.nparams
-	if m.hasParam('a') {
-		required--
-	}
-	if required < len("cenkt") {
+	const required = 1<<('c'-'a') | 1<<('e'-'a') | 1<<('n'-'a') | 1<<('k'-'a') | 1<<('t'-'a')
+	if m.letters&required != required {
 		m.object(r, "created, expires, nonce, keyid or tag is missing")
 	}
 	m.input = r.s[start:r.pos]
@@ -109,16 +104,13 @@ func (m *member) param(r *reader) {
 	switch {
 	case !ok:
 		m.object(r, "parameter "+shorten(name)+", which the profile does not know, or not with this value,")
-	case m.hasParam(letter):
+	case m.letters&(1<<(letter-'a')) != 0:
 		m.object(r, "a parameter that stands twice")
 	default:
+		m.letters |= 1 << (letter - 'a')
 		m.params[m.nparams] = letter
 		m.nparams++
 	}
-}
-
-func (s *Signature) hasParam(letter byte) bool {
-	return bytes.IndexByte(s.params[:s.nparams], letter) >= 0
 }
 
 // unquoted returns what stands between the quotes of a string, as it stands there; "" for other types.
@@ -131,10 +123,13 @@ func unquoted(item string) string {
 
 // seconds is a number of seconds: digits without sign, fraction or leading zero.
 func seconds(item string) (n int64, ok bool) {
-	if !all(item, digitByte) || item == "" || len(item) > 15 || item[0] == '0' && len(item) > 1 {
+	if item == "" || len(item) > 15 || item[0] == '0' && len(item) > 1 {
 		return 0, false
 	}
 	for i := range len(item) {
+		if !isDigit(item[i]) {
+			return 0, false
+		}
 		n = n*10 + int64(item[i]-'0')
 	}
 	return n, true

@@ -167,12 +167,14 @@ func (s *Signature) readSignatures(text, label string) error {
 	return r.err
 }
 
+var strictBase64 = base64.StdEncoding.Strict() //nolint:gochecknoglobals // constant
+
 // decodeMAC decodes the one base64 text that 32 bytes have.
 func decodeMAC(mac *[32]byte, text string) bool {
-	if len(text) != base64.StdEncoding.EncodedLen(len(mac)) {
+	if len(text) != strictBase64.EncodedLen(len(mac)) {
 		return false
 	}
 	var buf [33]byte
-	n, err := base64.StdEncoding.Strict().Decode(buf[:], []byte(text))
+	n, err := strictBase64.Decode(buf[:], []byte(text))
 	return err == nil && n == copy(mac[:], buf[:n])
 }
