@@ -267,6 +267,7 @@ func TestServe(t *testing.T) {
 	_, metrics := get(t, "http://"+p.side+"/metrics")
 	for _, says := range []string{
 		`ipwhitelist_ip_only_total{rule="local"} 3`, `ipwhitelist_key_uses_total{caller="billing",key="billing.1",state="active"} 26`,
+		`ipwhitelist_caller_ready{caller="billing",to="report"} 0`, `ipwhitelist_caller_failed_total{caller="billing"} 0`,
 		`ipwhitelist_caller_mode{caller="billing",mode="either",override=""} 1`, "ipwhitelist_clock_offset_seconds_bucket",
 		"ipwhitelist_nonce_entries 26", "ipwhitelist_verify_seconds_count",
 	} {
