@@ -50,6 +50,9 @@ func (r Report) Readiness(caller string, c Criteria) Readiness {
 		return out
 	}
 	out.From, out.To = u.Mode, u.Mode.following()
+	if o := u.Override; o.ActiveAt(r.Until) {
+		out.Notes = append(out.Notes, fmt.Sprintf("an override has it in mode %s until %s: %s", o.Mode, stamp(o.Until), shorten(o.Reason)))
+	}
 	if out.To == "" {
 		out.Notes = append(out.Notes, "mode "+string(u.Mode)+" is the end of the way")
 		return out

@@ -131,6 +131,9 @@ func TestReadiness(t *testing.T) {
 			r.Callers[0].Signed, r.Callers[0].APIKey, r.Callers[0].AllowAPIKey = Event{}, ago(0, 200), true
 		}, "", ""},
 		{"signature", ModeSignature, nil, "", "end of the way"},
+		{"overridden", ModeEither, func(r *Report) {
+			r.Callers[0].Override = &Override{ModeIP, now.Add(-time.Hour), now.Add(time.Hour), "INC-7"}
+		}, "", "an override has it in mode ip until 2026-11-21T01:00:00Z: INC-7"},
 		{"unknown", ModeIP, func(r *Report) { r.Callers[0].Name = "x" }, `there is no caller "billing"`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

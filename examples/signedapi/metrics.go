@@ -164,7 +164,7 @@ func (*usage) collectCallers(r ipwhitelist.Report, count func(*prometheus.Desc, 
 	ready := description("caller_ready", "1 if what this process has seen since it started is enough for the caller's next step.", "caller", "to")
 	for _, c := range r.Callers {
 		override := ""
-		if c.Override != nil && !c.Override.From.After(r.Until) && c.Override.Until.After(r.Until) {
+		if c.Override.ActiveAt(r.Until) {
 			override = string(c.Override.Mode)
 		}
 		gauge(mode, 1, c.Name, string(c.Mode), override)

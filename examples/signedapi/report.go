@@ -99,7 +99,7 @@ func printReport(out io.Writer, r ipwhitelist.Report) error {
 	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "SUSPECT", "LAST SIGNED")
 	for _, c := range r.Callers {
 		mode := string(c.Mode)
-		if c.Override != nil && !c.Override.From.After(r.Until) && c.Override.Until.After(r.Until) {
+		if c.Override.ActiveAt(r.Until) {
 			mode += " (override " + string(c.Override.Mode) + ")"
 		}
 		line(c.Name, mode, c.Signed.Count, c.APIKey.Count, c.Failed.Count, c.Suspect.Count, when(c.Signed.Last))
