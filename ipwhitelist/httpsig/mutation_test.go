@@ -378,4 +378,5 @@ func TestOneTextForOneMAC(t *testing.T) {
 	require.True(t, decodeMAC(&mac, text))
 	require.False(t, decodeMAC(&mac, text[:42]+"B="))
 	require.False(t, decodeMAC(&mac, text[:20]+"\n"+text[21:]))
+	require.False(t, decodeMAC(&mac, text[:20]+"\r\n\r\n"+text[24:]), "line breaks for a whole group")
 }

@@ -174,7 +174,8 @@ func decodeMAC(mac *[32]byte, text string) bool {
 	if len(text) != strictBase64.EncodedLen(len(mac)) {
 		return false
 	}
-	var buf [33]byte
+	var buf [33]byte // what 44 digits could be
 	n, err := strictBase64.Decode(buf[:], []byte(text))
-	return err == nil && n == copy(mac[:], buf[:n])
+	copy(mac[:], buf[:])
+	return err == nil && n == len(mac) // less, if there were line breaks, which package base64 goes over
 }
