@@ -77,7 +77,7 @@ func TestStreamsWithholdTheEnd(t *testing.T) {
 			require.Less(t, len(got), len(sent), "all of it, and wrong")
 		}
 	}
-	require.Positive(t, w.g.Report().Callers[0].Failures[ReasonDigest])
+	require.Positive(t, w.g.Report().Callers[0].Suspects[ReasonDigest])
 }
 
 func TestStreamLimits(t *testing.T) {

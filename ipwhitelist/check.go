@@ -198,8 +198,12 @@ func (c *check) spend() error {
 		c.body = limitBody(c.body, c.o.maxBody())
 	}
 	// Not with the request's end: who replays and goes away must not be able to make the memory fail.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), c.g.o.ReplayTimeout)
-	defer cancel()
+	ctx := context.WithoutCancel(c.r.Context())
+	if _, own := c.g.o.Replay.(*MemoryReplay); !own { // which waits for nothing, and a timer costs as much as a MAC
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.g.o.ReplayTimeout)
+		defer cancel()
+	}
 	added, err := c.g.o.Replay.Add(ctx, Nonce{
 		Key: c.sig.KeyID, Value: c.sig.Nonce, Now: c.d.Time, Until: c.sig.Until(c.g.o.Window),
 	})
@@ -254,6 +258,8 @@ func (c *check) admitIP() bool {
 	if c.d.Mode == ModeReport {
 		c.d.Deprecated, c.d.Sunset = c.rule.deprecated, c.rule.sunset
 		if c.rule.usage.deniesCanary(c.rule.CanaryPercent) {
+			c.rule.usage.canary.add(c.d.Time)
+			c.sample()
 			c.d.Reason = ReasonCanary
 			c.d.Err = &Error{ReasonCanary, c.d.Err}
 			return false
@@ -261,14 +267,16 @@ func (c *check) admitIP() bool {
 	}
 	if c.d.Shadow == "" {
 		c.rule.usage.ipOnly.add(c.d.Time)
-		c.rule.usage.sample(c.d.Client.String(), c.r.URL.Path, c.r.UserAgent())
+		c.sample()
 	}
 	c.d.Identity = Identity{Via: ViaIP}
 	return true
 }
 
-// count adds the credential to the ledger. A failure is a caller's if it is proven, or comes from one of its addresses:
-// a stranger who claims to be it must not be able to hold up its migration.
+// sample keeps who relied on the address.
+func (c *check) sample() { c.rule.usage.sample(c.d.Client.String(), c.r.URL.Path, c.r.UserAgent()) }
+
+// count adds the credential to the ledger.
 func (c *check) count(err error) {
 	now := c.d.Time
 	if err == nil {
@@ -286,11 +294,20 @@ func (c *check) count(err error) {
 	c.g.countFailure(c, e.Reason)
 }
 
+// countFailure says whose failure it is. It is the caller's own if it comes from one of the caller's addresses. From
+// elsewhere, somebody who has seen one of its requests can send the right signature with a body of his, and from anywhere
+// he can send all of it again, after it has succeeded: neither may hold up the caller's migration. A stranger who only
+// claims to be the caller is nobody.
 func (g *Guard) countFailure(c *check, r Reason) {
-	if c.key != nil && (c.proven || c.rule != nil && c.rule.lists(c.key.caller)) {
+	own := c.key != nil && c.rule != nil && c.rule.lists(c.key.caller)
+	switch {
+	case own && r != ReasonReplayed:
 		c.key.caller.usage.failed.add(c.d.Time)
 		c.key.caller.usage.failures.add(r)
-		return
+	case c.proven:
+		c.key.caller.usage.suspect.add(c.d.Time)
+		c.key.caller.usage.suspects.add(r)
+	default:
+		g.ledger.unknown.add(r)
 	}
-	g.ledger.unknown.add(r)
 }

@@ -104,8 +104,8 @@ func (f *failureCounts) snapshot() map[Reason]uint64 {
 }
 
 type callerCounts struct {
-	signed, apiKey, failed event
-	failures               failureCounts
+	signed, apiKey, failed, suspect event
+	failures, suspects              failureCounts
 }
 
 type keyCounts struct{ used event }
@@ -113,9 +113,9 @@ type keyCounts struct{ used event }
 func (k *keyCounts) use(now time.Time) { k.used.add(now) }
 
 type ruleCounts struct {
-	ipOnly, refused event
-	canary          atomic.Uint64 // requests that the canary percentage was applied to
-	since           atomic.Int64  // seconds since 1970: when a rule of this name was first in place
+	ipOnly, refused, canary event
+	tried                   atomic.Uint64 // requests that the canary percentage was applied to
+	since                   atomic.Int64  // seconds since 1970: when the rule last got an address that it did not hold
 
 	mu                       sync.Mutex
 	addresses, paths, agents top
@@ -136,7 +136,7 @@ func (r *ruleCounts) deniesCanary(percent int) bool {
 	if percent <= 0 {
 		return false
 	}
-	n, p := r.canary.Add(1), uint64(percent)
+	n, p := r.tried.Add(1), uint64(percent)
 	return n*p/100 > (n-1)*p/100
 }
 

@@ -20,7 +20,8 @@
 // their signatures are checked and counted. Phase 2: mode either. Phase 3: mode report, in which each request that its
 // address alone admitted is counted with its path and user agent, told of its end with Deprecation and Sunset, and refused
 // if it is the canary; then mode signature, and the address leaves the list. [Guard.Report] is who still relies on which
-// address, [Report.Readiness] whether the next step breaks anything. A step back is always possible, an [Override] is one
+// address, [Report.Readiness] whether the next step breaks anything: who replays what it has seen can't hold a step up, and
+// an address that a rule gets is watched from then on. A step back is always possible, an [Override] is one
 // for at most 24 hours.
 //
 // # Laws

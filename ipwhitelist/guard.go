@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +22,7 @@ type Options struct {
 	Replay Replay
 	// ReplayFailOpen admits signatures when Replay fails. Otherwise the answer is 503.
 	ReplayFailOpen bool
-	// ReplayTimeout bounds a call of Replay; 0 is 250 ms.
+	// ReplayTimeout bounds a call of Replay, but for a MemoryReplay, which waits for nothing; 0 is 250 ms.
 	ReplayTimeout time.Duration
 	// Window is which times of signatures are accepted.
 	Window httpsig.Window
@@ -60,6 +61,7 @@ type Guard struct {
 	ledger  *ledger
 	dummy   *httpsig.Key // what strangers are verified with
 	current atomic.Pointer[snapshot]
+	replace sync.Mutex // one after the other
 }
 
 // New makes a guard. The error tells everything that is wrong with the configuration and the options.
@@ -96,7 +98,7 @@ func New(c Config, o Options) (*Guard, error) {
 	if err == nil {
 		g.dummy, err = httpsig.ParseKey(text)
 	}
-	if err := errors.Join(append(problems, err, g.Replace(c))...); err != nil {
+	if err := errors.Join(append(problems, err, g.replaceAt(c, g.ledger.since))...); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -104,7 +106,9 @@ func New(c Config, o Options) (*Guard, error) {
 
 // Replace puts another configuration in place, for the requests that come after. If there is anything wrong with it, the
 // one in place stays. Counters are kept.
-func (g *Guard) Replace(c Config) error {
+func (g *Guard) Replace(c Config) error { return g.replaceAt(c, g.o.Clock()) }
+
+func (g *Guard) replaceAt(c Config, now time.Time) error {
 	own, sum, err := cloneConfig(c)
 	if err != nil {
 		return err
@@ -114,8 +118,10 @@ func (g *Guard) Replace(c Config) error {
 		return err
 	}
 	s.sum = sum
-	for _, r := range s.rules {
-		r.usage.since.CompareAndSwap(0, g.o.Clock().Unix())
+	g.replace.Lock()
+	defer g.replace.Unlock()
+	for r := range s.gained(g.current.Load()) {
+		r.usage.since.Store(now.Unix())
 	}
 	g.current.Store(s)
 	return nil
@@ -178,12 +184,7 @@ func (g *Guard) Route(o Route, next http.Handler) http.Handler {
 			g.observe(r, d)
 			return
 		}
-		if !d.Sunset.IsZero() {
-			w.Header().Set("Sunset", d.Sunset.UTC().Format(http.TimeFormat))
-		}
-		if !d.Deprecated.IsZero() {
-			w.Header().Set("Deprecation", fmt.Sprintf("@%d", d.Deprecated.Unix()))
-		}
+		announce(w.Header(), d)
 		g.observe(r, d)
 		next.ServeHTTP(w, admitted)
 	})

@@ -131,7 +131,7 @@ func TestReadinessAfterARuleWasRenamed(t *testing.T) {
 	w.now = w.now.Add(7 * 24 * time.Hour)
 	require.True(t, w.g.Report().Readiness("billing", Criteria{}).Ready)
 	second := w.g.Report()
-	second.Rules[1].Since = first.Until // a process that began when the first one ended
+	second.Since, second.Rules[1].Since = first.Until, first.Until // a process that began when the first one ended
 	require.True(t, MergeReports(first, second).Readiness("billing", Criteria{}).Ready)
 }
 

@@ -53,8 +53,13 @@ func (m Mode) following() Mode {
 
 // ModeAt returns the mode at a time: Mode, or that of an override.
 func (c *Caller) ModeAt(now time.Time) Mode {
-	if o := c.Override; o != nil && !now.Before(o.From) && now.Before(o.Until) {
-		return o.Mode
+	if c.Override.ActiveAt(now) {
+		return c.Override.Mode
 	}
 	return c.Mode
+}
+
+// ActiveAt reports whether an override counts at a time; nil never does.
+func (o *Override) ActiveAt(now time.Time) bool {
+	return o != nil && !now.Before(o.From) && now.Before(o.Until)
 }

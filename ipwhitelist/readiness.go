@@ -2,6 +2,7 @@ package ipwhitelist
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,11 +25,16 @@ type Readiness struct {
 
 // Readiness judges the next step of a caller from what was measured. Steps back need no permission.
 //
-//   - ip → either: the caller proves requests, and none of its credentials has failed for as long as Criteria.Quiet.
+//   - ip → either: the caller proves requests, and no credential has failed that came from one of its addresses, for as
+//     long as Criteria.Quiet.
 //   - either → report: the same, with MinRequests.
-//   - report → signature: the same, and API keys must be allowed in mode signature or out of use for as long; and if the caller is the last one that keeps a rule open, nothing has relied on the
-//     rule's addresses for as long. If others keep the rule open, unsigned requests from there are still admitted, so
-//     that the step breaks nothing; it protects only handlers behind [RequireCaller].
+//   - report → signature: the same, and API keys must be allowed in mode signature or out of use for as long; and if the
+//     caller is the last one that keeps a rule open, all the rule's addresses were watched, and nothing has relied on them,
+//     for as long. If others keep the rule open, unsigned requests from there are still admitted, so that the step breaks
+//     nothing; it protects only handlers behind [RequireCaller].
+//
+// What somebody who has seen a request of the caller can send from elsewhere does not block, or he could hold a migration
+// up for ever; it is a note ([CallerUsage.Suspect]). A neighbour behind the same proxy can: that is why addresses go.
 func (r Report) Readiness(caller string, c Criteria) Readiness {
 	if c.Quiet == 0 {
 		c.Quiet = 7 * 24 * time.Hour
@@ -44,6 +50,9 @@ func (r Report) Readiness(caller string, c Criteria) Readiness {
 		return out
 	}
 	out.From, out.To = u.Mode, u.Mode.following()
+	if o := u.Override; o.ActiveAt(r.Until) {
+		out.Notes = append(out.Notes, fmt.Sprintf("an override has it in mode %s until %s: %s", o.Mode, stamp(o.Until), shorten(o.Reason)))
+	}
 	if out.To == "" {
 		out.Notes = append(out.Notes, "mode "+string(u.Mode)+" is the end of the way")
 		return out
@@ -68,6 +77,9 @@ func (r Report) Readiness(caller string, c Criteria) Readiness {
 	if u.Failed.Count > 0 && r.Until.Sub(u.Failed.Last) < c.Quiet {
 		block("%d credentials failed, the last at %s: %s", u.Failed.Count, stamp(u.Failed.Last), listReasons(u.Failures))
 	}
+	if u.Suspect.Count > 0 {
+		out.Notes = append(out.Notes, fmt.Sprintf("%d right credentials were sent again, or from elsewhere and not accepted, the last at %s: %s: retries, a signer that signs once and sends often, or somebody who has seen them", u.Suspect.Count, stamp(u.Suspect.Last), listReasons(u.Suspects)))
+	}
 	if out.To == ModeSignature {
 		r.relied(&out, c.Quiet)
 	}
@@ -78,21 +90,24 @@ func (r Report) Readiness(caller string, c Criteria) Readiness {
 // relied looks at the rules that the step would close.
 func (r Report) relied(out *Readiness, quiet time.Duration) {
 	for _, rule := range r.Rules {
-		open, lists := "", false
+		if !slices.Contains(rule.Callers, out.Caller) {
+			continue
+		}
+		open := ""
 		for _, name := range rule.Callers {
-			lists = lists || name == out.Caller
 			if u, ok := r.caller(name); ok && name != out.Caller && u.Mode.openness() > 0 {
 				open = name
 			}
 		}
 		switch {
-		case !lists:
 		case open != "":
 			out.Notes = append(out.Notes, fmt.Sprintf("rule %s stays open for %s: unsigned requests from it are admitted as before", rule.Name, open))
 		case rule.Since.After(r.Since) && r.Until.Sub(rule.Since) < quiet:
 			out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: observed since %s: wait until %s", rule.Name, stamp(rule.Since), stamp(rule.Since.Add(quiet))))
-		case rule.IPOnly.Count > 0 && r.Until.Sub(rule.IPOnly.Last) < quiet:
-			out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: %d requests relied on its address alone, the last at %s%s", rule.Name, rule.IPOnly.Count, stamp(rule.IPOnly.Last), culprits(rule)))
+		default:
+			if used := rule.IPOnly.merge(rule.Canary); used.Count > 0 && r.Until.Sub(used.Last) < quiet {
+				out.Blockers = append(out.Blockers, fmt.Sprintf("rule %s: %d requests relied on its address alone, the last at %s%s", rule.Name, used.Count, stamp(used.Last), culprits(rule)))
+			}
 		}
 	}
 }

@@ -15,7 +15,8 @@ type Report struct {
 	Callers []CallerUsage `json:"callers"`
 	Rules   []RuleUsage   `json:"rules"`
 	Keys    []KeyUsage    `json:"keys"`
-	// Unknown are failures that are nobody's: unknown keys, and keys of callers from addresses that are not theirs.
+	// Unknown are failures that are nobody's: unknown keys, and signatures that are not right from addresses that are not
+	// the caller's.
 	Unknown map[Reason]uint64 `json:"unknown,omitempty"`
 	// Unresolved are requests whose client's address could not be told.
 	Unresolved uint64 `json:"unresolved,omitempty"`
@@ -27,11 +28,18 @@ type CallerUsage struct {
 	Mode     Mode      `json:"mode"` // without an override
 	Override *Override `json:"override,omitempty"`
 	// AllowAPIKey is that of the configuration: without it mode signature refuses API keys.
-	AllowAPIKey bool              `json:"allow_api_key,omitempty"`
-	Signed      Event             `json:"signed"`
-	APIKey      Event             `json:"api_key"`
-	Failed      Event             `json:"failed"` // proven, or from an address of the caller
-	Failures    map[Reason]uint64 `json:"failures,omitempty"`
+	AllowAPIKey bool  `json:"allow_api_key,omitempty"`
+	Signed      Event `json:"signed"`
+	APIKey      Event `json:"api_key"`
+	// Failed came from an address of the caller: by it, or by a neighbour behind the same proxy.
+	Failed   Event             `json:"failed"`
+	Failures map[Reason]uint64 `json:"failures,omitempty"`
+	// Suspect had the right signature or API key, and need not be the caller's doing, since somebody who has seen one of
+	// its requests can send this: a signature that had been accepted before, from wherever, or from an address that is not
+	// the caller's with another body. They are refused in each mode, but for those that the address admits, and do not
+	// hold up a migration.
+	Suspect  Event             `json:"suspect"`
+	Suspects map[Reason]uint64 `json:"suspects,omitempty"`
 }
 
 // RuleUsage is what the addresses of a rule were used for.
@@ -39,13 +47,17 @@ type RuleUsage struct {
 	Name    string   `json:"name"`
 	Callers []string `json:"callers"`
 	Mode    Mode     `json:"mode"` // of an unsigned request from it
-	// Since is when a rule of this name was first in place. What its addresses were used for before, under another name,
-	// is not here.
+	// Prefixes are as [clientip.ParsePrefix] writes them, in order.
+	Prefixes []string `json:"prefixes,omitempty"`
+	// Since is when the rule last got an address that it did not hold before. What that was used for until then, under
+	// another rule or none, is not here.
 	Since time.Time `json:"since,omitzero"`
-	// IPOnly is what its address alone admitted, Refused what it did not admit, canary included.
+	// IPOnly is what its address alone admitted, Canary what it would have and the canary refused, Refused what it did not
+	// admit.
 	IPOnly  Event `json:"ip_only"`
+	Canary  Event `json:"canary"`
 	Refused Event `json:"refused"`
-	// The most frequent of IPOnly: at most 10 each, cut to 128 bytes.
+	// The most frequent of IPOnly and Canary: at most 10 each, cut to 128 bytes.
 	Addresses  []Sample `json:"addresses,omitempty"`
 	Paths      []Sample `json:"paths,omitempty"`
 	UserAgents []Sample `json:"user_agents,omitempty"`
@@ -68,6 +80,7 @@ func (g *Guard) Report() Report {
 		r.Callers = append(r.Callers, CallerUsage{
 			Name: name, Mode: c.Mode, Override: cloneOverride(c.Override), AllowAPIKey: c.AllowAPIKey, Signed: c.usage.signed.snapshot(),
 			APIKey: c.usage.apiKey.snapshot(), Failed: c.usage.failed.snapshot(), Failures: c.usage.failures.snapshot(),
+			Suspect: c.usage.suspect.snapshot(), Suspects: c.usage.suspects.snapshot(),
 		})
 	}
 	for _, one := range s.rules {
@@ -86,8 +99,12 @@ func (g *Guard) Report() Report {
 func (r *rule) report(now time.Time) RuleUsage {
 	u := RuleUsage{
 		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Callers)), Mode: r.modeAt(now), Since: time.Unix(r.usage.since.Load(), 0).UTC(),
-		IPOnly: r.usage.ipOnly.snapshot(), Refused: r.usage.refused.snapshot(),
+		IPOnly: r.usage.ipOnly.snapshot(), Canary: r.usage.canary.snapshot(), Refused: r.usage.refused.snapshot(),
 	}
+	for _, p := range r.prefixes {
+		u.Prefixes = append(u.Prefixes, p.String())
+	}
+	slices.Sort(u.Prefixes)
 	r.usage.mu.Lock()
 	defer r.usage.mu.Unlock()
 	u.Addresses, u.Paths, u.UserAgents = r.usage.addresses.ranked(), r.usage.paths.ranked(), r.usage.agents.ranked()
@@ -159,12 +176,13 @@ func MergeReports(reports ...Report) Report {
 }
 
 func (c CallerUsage) sum(reports []Report) CallerUsage {
-	c.Signed, c.APIKey, c.Failed, c.Failures = Event{}, Event{}, Event{}, nil
+	c.Signed, c.APIKey, c.Failed, c.Failures, c.Suspect, c.Suspects = Event{}, Event{}, Event{}, nil, Event{}, nil
 	for _, r := range reports {
 		for _, o := range r.Callers {
 			if o.Name == c.Name {
 				c.Signed, c.APIKey, c.Failed = c.Signed.merge(o.Signed), c.APIKey.merge(o.APIKey), c.Failed.merge(o.Failed)
-				c.Failures = addCounts(c.Failures, o.Failures)
+				c.Failures, c.Suspects = addCounts(c.Failures, o.Failures), addCounts(c.Suspects, o.Suspects)
+				c.Suspect = c.Suspect.merge(o.Suspect)
 			}
 		}
 	}
@@ -172,18 +190,12 @@ func (c CallerUsage) sum(reports []Report) CallerUsage {
 }
 
 func (u RuleUsage) sum(reports []Report) RuleUsage {
-	u.IPOnly, u.Refused, u.Addresses, u.Paths, u.UserAgents = Event{}, Event{}, nil, nil, nil
-	var until time.Time
+	u.Since = watchedSince(u.Name, reports)
+	u.IPOnly, u.Canary, u.Refused, u.Addresses, u.Paths, u.UserAgents = Event{}, Event{}, Event{}, nil, nil, nil
 	for _, r := range reports {
 		for _, o := range r.Rules {
 			if o.Name == u.Name {
-				if until.IsZero() || o.Since.Sub(until) > maxGap {
-					u.Since = o.Since
-				}
-				if r.Until.After(until) {
-					until = r.Until
-				}
-				u.IPOnly, u.Refused = u.IPOnly.merge(o.IPOnly), u.Refused.merge(o.Refused)
+				u.IPOnly, u.Canary, u.Refused = u.IPOnly.merge(o.IPOnly), u.Canary.merge(o.Canary), u.Refused.merge(o.Refused)
 				u.Addresses = addSamples(u.Addresses, o.Addresses)
 				u.Paths = addSamples(u.Paths, o.Paths)
 				u.UserAgents = addSamples(u.UserAgents, o.UserAgents)
@@ -191,6 +203,32 @@ func (u RuleUsage) sum(reports []Report) RuleUsage {
 		}
 	}
 	return u
+}
+
+// watchedSince is when the last time of observation of all addresses of a rule began: after a gap, with a process that saw
+// the rule get an address, or with one that had addresses in it from its start which the process before had not.
+func watchedSince(name string, reports []Report) (since time.Time) {
+	var until time.Time
+	var held []string
+	for _, r := range reports {
+		for _, o := range r.Rules {
+			if o.Name != name {
+				continue
+			}
+			if until.IsZero() || o.Since.Sub(until) > maxGap || o.Since.After(r.Since) || !within(o.Prefixes, held) {
+				since = later(since, o.Since)
+			}
+			until, held = later(until, r.Until), o.Prefixes
+		}
+	}
+	return since
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func addCounts(to, from map[Reason]uint64) map[Reason]uint64 {

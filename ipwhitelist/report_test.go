@@ -67,8 +67,8 @@ func TestMergeReports(t *testing.T) {
 		e := Event{n, at(from), at(to)}
 		return Report{
 			Since: at(from), Until: at(to), Unresolved: n, Unknown: map[Reason]uint64{ReasonMAC: n},
-			Callers: []CallerUsage{{Name: "billing", Mode: mode, Signed: e, APIKey: e, Failed: e, Failures: map[Reason]uint64{ReasonTime: n}}},
-			Rules:   []RuleUsage{{Name: "r", Callers: []string{"billing"}, IPOnly: e, Refused: e, Paths: []Sample{{fmt.Sprint("/", from), n}, {"/x", n}}}},
+			Callers: []CallerUsage{{Name: "billing", Mode: mode, Signed: e, APIKey: e, Failed: e, Failures: map[Reason]uint64{ReasonTime: n}, Suspect: e, Suspects: map[Reason]uint64{ReasonDigest: n}}},
+			Rules:   []RuleUsage{{Name: "r", Callers: []string{"billing"}, IPOnly: e, Canary: e, Refused: e, Paths: []Sample{{fmt.Sprint("/", from), n}, {"/x", n}}}},
 			Keys:    []KeyUsage{{ID: "k", State: Active, Used: e}},
 		}
 	}
@@ -78,8 +78,8 @@ func TestMergeReports(t *testing.T) {
 	all := Event{7, at(0), at(30)}
 	require.Empty(t, cmp.Diff(Report{
 		Since: at(0), Until: at(30), Unresolved: 7, Unknown: map[Reason]uint64{ReasonMAC: 7},
-		Callers: []CallerUsage{{Name: "billing", Mode: ModeReport, Signed: all, APIKey: all, Failed: all, Failures: map[Reason]uint64{ReasonTime: 7}}},
-		Rules:   []RuleUsage{{Name: "r", Callers: []string{"billing"}, IPOnly: all, Refused: all, Paths: []Sample{{"/x", 7}, {"/20", 4}, {"/5", 2}, {"/0", 1}}}},
+		Callers: []CallerUsage{{Name: "billing", Mode: ModeReport, Signed: all, APIKey: all, Failed: all, Failures: map[Reason]uint64{ReasonTime: 7}, Suspect: all, Suspects: map[Reason]uint64{ReasonDigest: 7}}},
+		Rules:   []RuleUsage{{Name: "r", Callers: []string{"billing"}, IPOnly: all, Canary: all, Refused: all, Paths: []Sample{{"/x", 7}, {"/20", 4}, {"/5", 2}, {"/0", 1}}}},
 		Keys:    []KeyUsage{{ID: "k", State: Active, Used: all}},
 	}, m))
 	require.Equal(t, at(21), MergeReports(a, b, one(21, 30, ModeIP, 1)).Since, "nobody looked for an hour")
@@ -115,6 +115,11 @@ func TestReadiness(t *testing.T) {
 			r.Rules[0].Paths, r.Rules[0].UserAgents = []Sample{{"/v1/legacy", 5}}, []Sample{{"cron", 5}}
 		}, `rule a: 5 requests relied on its address alone, the last at 2026-11-20T00:00:00Z, most often "/v1/legacy" by "cron"`, ""},
 		{"report, relied on long ago", ModeReport, func(r *Report) { r.Rules[0].IPOnly = ago(8*day, 5) }, "", ""},
+		{"report, the canary relied on it", ModeReport, func(r *Report) { r.Rules[0].Canary = ago(day, 5) }, "rule a: 5 requests relied on its address alone, the last at 2026-11-20T00:00:00Z", ""},
+		{"report, an address since yesterday", ModeReport, func(r *Report) { r.Rules[0].Since = now.Add(-day) }, "rule a: observed since 2026-11-20T00:00:00Z: wait until 2026-11-27T00:00:00Z", ""},
+		{"report, replayed", ModeReport, func(r *Report) {
+			r.Callers[0].Suspect, r.Callers[0].Suspects = ago(0, 5), map[Reason]uint64{ReasonReplayed: 3, ReasonDigest: 2}
+		}, "", "5 right credentials were sent again, or from elsewhere and not accepted, the last at 2026-11-21T00:00:00Z: digest 2, replayed 3"},
 		{"report, others keep the rule", ModeReport, func(r *Report) {
 			r.Rules[0].Callers = []string{"billing", "shop"}
 			r.Rules[0].IPOnly = ago(0, 5)
@@ -126,6 +131,9 @@ func TestReadiness(t *testing.T) {
 			r.Callers[0].Signed, r.Callers[0].APIKey, r.Callers[0].AllowAPIKey = Event{}, ago(0, 200), true
 		}, "", ""},
 		{"signature", ModeSignature, nil, "", "end of the way"},
+		{"overridden", ModeEither, func(r *Report) {
+			r.Callers[0].Override = &Override{ModeIP, now.Add(-time.Hour), now.Add(time.Hour), "INC-7"}
+		}, "", "an override has it in mode ip until 2026-11-21T01:00:00Z: INC-7"},
 		{"unknown", ModeIP, func(r *Report) { r.Callers[0].Name = "x" }, `there is no caller "billing"`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,10 +23,18 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, d Decision) {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 	}
+	announce(h, d)
+	writeProblem(w, reason)
+}
+
+// announce tells that the address will not do much longer (RFC 8594, RFC 9745), also whom the canary refuses.
+func announce(h http.Header, d Decision) {
 	if !d.Sunset.IsZero() {
 		h.Set("Sunset", d.Sunset.UTC().Format(http.TimeFormat))
 	}
-	writeProblem(w, reason)
+	if !d.Deprecated.IsZero() {
+		h.Set("Deprecation", "@"+strconv.FormatInt(d.Deprecated.Unix(), 10))
+	}
 }
 
 // writeProblem writes an application/problem+json body (RFC 9457).

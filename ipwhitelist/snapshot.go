@@ -3,6 +3,7 @@ package ipwhitelist
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -47,6 +48,7 @@ func (k *key) usable(now time.Time) bool {
 type rule struct {
 	Rule
 	callers            []*caller
+	prefixes           []netip.Prefix
 	deprecated, sunset time.Time
 	usage              *ruleCounts
 }
@@ -142,6 +144,7 @@ func (s *snapshot) addRules(rules []Rule, l *ledger, p *problems) {
 				p.add("rule %s: %w", config.Name, err)
 				continue
 			}
+			r.prefixes = append(r.prefixes, prefix)
 			entries = append(entries, clientip.Entry[*rule]{Prefix: prefix, Value: r})
 		}
 		s.rules = append(s.rules, r)

@@ -27,7 +27,8 @@ const callHelp = `
 Usage: signedapi call [-key-file FILE] [flags] URL
 
 Sends requests: signed with the key in -key-file, which is read again when it changes, or unsigned without one. Prints
-the answer, or with -n how many answers there were of each status. Exit code 1 if one was not 2xx.
+the answer, or with -n how many answers there were of each status, also when it is interrupted. Exit code 1 if one was not
+2xx.
 `
 
 type callOptions struct {
@@ -173,7 +174,7 @@ func (o callOptions) one(ctx context.Context, client *http.Client, body []byte, 
 	return nil
 }
 
-// many counts answers.
+// many counts answers. When ctx ends, requests that are on their way get theirs.
 func (o callOptions) many(ctx context.Context, client *http.Client, body []byte, out io.Writer) error {
 	var mu sync.Mutex
 	answers := map[string]int{}
@@ -186,7 +187,7 @@ func (o callOptions) many(ctx context.Context, client *http.Client, body []byte,
 	for range o.parallel {
 		senders.Go(func() {
 			for range turns {
-				answer := o.send(ctx, client, body)
+				answer := o.send(context.WithoutCancel(ctx), client, body)
 				mu.Lock()
 				answers[answer]++
 				mu.Unlock()

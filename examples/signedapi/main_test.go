@@ -109,6 +109,9 @@ func TestKeygenAndSign(t *testing.T) {
 	}
 	_, err = httpsig.Verify(httpsig.Request{Method: "POST", Authority: "orders.svc.example.com", Target: "/v1/orders?dry=1", Header: h, Body: true}, key, time.Now(), httpsig.Window{})
 	require.NoError(t, err, "%s", out)
+	out, _, code = runCommand(t, "sign", "-key-file", path, "-X", "HEAD", "http://orders.svc.example.com/v1/orders")
+	require.Equal(t, cli.ExitOK, code)
+	require.Contains(t, out, "--head \\\n")
 	out, _, code = runCommand(t, "sign", "-key-file", path, "-explain", "http://orders.svc.example.com/v1/orders")
 	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, out, "@authority ")
@@ -267,6 +270,7 @@ func TestServe(t *testing.T) {
 	_, metrics := get(t, "http://"+p.side+"/metrics")
 	for _, says := range []string{
 		`ipwhitelist_ip_only_total{rule="local"} 3`, `ipwhitelist_key_uses_total{caller="billing",key="billing.1",state="active"} 26`,
+		`ipwhitelist_caller_ready{caller="billing",to="report"} 0`, `ipwhitelist_caller_failed_total{caller="billing"} 0`,
 		`ipwhitelist_caller_mode{caller="billing",mode="either",override=""} 1`, "ipwhitelist_clock_offset_seconds_bucket",
 		"ipwhitelist_nonce_entries 26", "ipwhitelist_verify_seconds_count",
 	} {
@@ -275,6 +279,7 @@ func TestServe(t *testing.T) {
 
 	// A change is seen, and what is wrong is not.
 	config.Callers[0].Mode = ipwhitelist.ModeSignature
+	config.Callers[0].Override = &ipwhitelist.Override{Mode: ipwhitelist.ModeBoth, From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour), Reason: "INC-7"}
 	writeJSON(t, filepath.Join(p.dir, "callers.json"), config)
 	require.Eventually(t, func() bool { code, _ := get(t, url+"/v1/whoami"); return code == 401 }, 10*time.Second, time.Millisecond)
 	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "callers.json"), []byte("{"), 0o600))
@@ -287,6 +292,7 @@ func TestServe(t *testing.T) {
 	code, logs := p.stop()
 	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, logs, "the last good one stays")
+	require.Contains(t, logs, `"reason":"INC-7"`, "who breaks the glass is on record")
 	require.NotContains(t, logs, text[20:])
 	out, _, code = runCommand(t, "report", saved)
 	require.Equal(t, cli.ExitOK, code)

@@ -120,7 +120,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	require.True(t, slices.Contains(names, "ip_only_last_seen_timestamp_seconds"))
-	require.Len(t, names, 16)
+	require.Len(t, names, 20)
 	start := strings.Index(string(text), `{"version": 1,`)
 	require.Positive(t, start)
 	sample, _, _ := strings.Cut(string(text)[start:], "\n\n")

@@ -137,24 +137,45 @@ func (u *usage) Collect(ch chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, n uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
 	ipOnly := description("ip_only_total", "Requests that their address alone admitted.", "rule")
 	lastSeen := description("ip_only_last_seen_timestamp_seconds", "When an address alone last admitted a request.", "rule")
+	since := description("rule_observed_since_timestamp_seconds", "Since when all addresses of the rule are watched, by this process.", "rule")
 	for _, rule := range r.Rules {
 		count(ipOnly, rule.IPOnly.Count, rule.Name)
+		gauge(since, float64(rule.Since.Unix()), rule.Name)
 		if rule.IPOnly.Count > 0 {
-			ch <- prometheus.MustNewConstMetric(lastSeen, prometheus.GaugeValue, float64(rule.IPOnly.Last.Unix()), rule.Name)
+			gauge(lastSeen, float64(rule.IPOnly.Last.Unix()), rule.Name)
 		}
 	}
 	uses := description("key_uses_total", "Right signatures and API keys, by key; also of disabled ones.", "caller", "key", "state")
 	for _, k := range r.Keys {
 		count(uses, k.Used.Count, k.Caller, k.ID, string(k.State))
 	}
+	u.collectCallers(r, count, gauge)
+}
+
+func (*usage) collectCallers(r ipwhitelist.Report, count func(*prometheus.Desc, uint64, ...string), gauge func(*prometheus.Desc, float64, ...string)) {
 	mode := description("caller_mode", "1 for the mode of each caller.", "caller", "mode", "override")
+	failed := description("caller_failed_total", "Credentials that failed and came from an address of the caller.", "caller")
+	suspect := description("caller_suspect_total", "Right credentials that were sent again, or from elsewhere and not accepted.", "caller")
+	ready := description("caller_ready", "1 if what this process has seen since it started is enough for the caller's next step.", "caller", "to")
 	for _, c := range r.Callers {
 		override := ""
-		if c.Override != nil && !c.Override.From.After(r.Until) && c.Override.Until.After(r.Until) {
+		if c.Override.ActiveAt(r.Until) {
 			override = string(c.Override.Mode)
 		}
-		ch <- prometheus.MustNewConstMetric(mode, prometheus.GaugeValue, 1, c.Name, string(c.Mode), override)
+		gauge(mode, 1, c.Name, string(c.Mode), override)
+		count(failed, c.Failed.Count, c.Name)
+		count(suspect, c.Suspect.Count, c.Name)
+		if next := r.Readiness(c.Name, ipwhitelist.Criteria{}); next.To != "" {
+			value := 0.0
+			if next.Ready {
+				value = 1
+			}
+			gauge(ready, value, c.Name, string(next.To))
+		}
 	}
 }

@@ -96,18 +96,18 @@ func readSource(ctx context.Context, source string) ([]byte, error) {
 func printReport(out io.Writer, r ipwhitelist.Report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(cells ...any) { _, _ = fmt.Fprintln(w, strings.Join(texts(cells), "\t")) } // Flush has the error
-	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "LAST SIGNED")
+	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "SUSPECT", "LAST SIGNED")
 	for _, c := range r.Callers {
 		mode := string(c.Mode)
-		if c.Override != nil && !c.Override.From.After(r.Until) && c.Override.Until.After(r.Until) {
+		if c.Override.ActiveAt(r.Until) {
 			mode += " (override " + string(c.Override.Mode) + ")"
 		}
-		line(c.Name, mode, c.Signed.Count, c.APIKey.Count, c.Failed.Count, when(c.Signed.Last))
+		line(c.Name, mode, c.Signed.Count, c.APIKey.Count, c.Failed.Count, c.Suspect.Count, when(c.Signed.Last))
 	}
 	line("")
-	line("RULE", "CALLERS", "BY ADDRESS ALONE", "REFUSED", "LAST", "FROM", "PATH", "USER AGENT")
+	line("RULE", "CALLERS", "BY ADDRESS ALONE", "CANARY", "REFUSED", "LAST", "FROM", "PATH", "USER AGENT")
 	for _, u := range r.Rules {
-		line(u.Name, strings.Join(u.Callers, ","), u.IPOnly.Count, u.Refused.Count, when(u.IPOnly.Last), most(u.Addresses), most(u.Paths), most(u.UserAgents))
+		line(u.Name, strings.Join(u.Callers, ","), u.IPOnly.Count, u.Canary.Count, u.Refused.Count, when(u.IPOnly.Last), most(u.Addresses), most(u.Paths), most(u.UserAgents))
 	}
 	line("")
 	line("KEY", "STATE", "USES", "LAST")

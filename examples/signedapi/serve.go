@@ -89,6 +89,7 @@ func (p *provider) run(ctx context.Context) error {
 	}
 	tasks.Go(func() { p.guard.Watch(ctx, p.o.poll, p.load, p.reloaded) })
 	p.log.Info("serving", "address", api.Addr().String(), "metrics", side.Addr().String())
+	p.logOverrides()
 	tasks.Wait()
 	return errors.Join(<-errs, <-errs, p.saveReport())
 }
@@ -119,6 +120,17 @@ func (p *provider) reloaded(err error) {
 		return
 	}
 	p.log.Info("configuration loaded")
+	p.logOverrides()
+}
+
+// logOverrides keeps who broke the glass, and why, where it can be found later.
+func (p *provider) logOverrides() {
+	r := p.guard.Report()
+	for _, c := range r.Callers {
+		if o := c.Override; o != nil && o.Until.After(r.Until) {
+			p.log.Warn("override", "caller", c.Name, "mode", c.Mode, "override", o.Mode, "from", o.From, "until", o.Until, "reason", o.Reason)
+		}
+	}
 }
 
 func (p *provider) saveReport() error {

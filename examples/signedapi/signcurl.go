@@ -116,7 +116,7 @@ func signed(r *http.Request, body []byte, key *httpsig.Key, explain bool) (strin
 // curl writes a command for a POSIX shell.
 func curl(r *http.Request, body []byte) string {
 	var b strings.Builder
-	b.WriteString("curl --globoff --path-as-is -X " + quote(r.Method))
+	b.WriteString("curl --globoff --path-as-is " + option(r.Method))
 	for _, name := range []string{"Content-Digest", "Signature-Input", "Signature"} {
 		for _, value := range r.Header[name] {
 			b.WriteString(" \\\n  -H " + quote(name+": "+value))
@@ -135,6 +135,14 @@ func curl(r *http.Request, body []byte) string {
 	}
 	b.WriteString(" \\\n  " + quote(r.URL.String()) + "\n")
 	return b.String()
+}
+
+// option is how curl is told the method. With -X HEAD it would wait for a body that never comes.
+func option(method string) string {
+	if method == http.MethodHead {
+		return "--head"
+	}
+	return "-X " + quote(method)
 }
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -9,13 +9,23 @@ import (
 // newline at the end. Every way in which it could be ambiguous is an error: no value holds a newline, no field stands
 // twice, no component is unknown.
 func appendBase(b []byte, r *Request, s *Signature) ([]byte, error) {
+	path, query, err := splitTarget(r.Target)
+	if err != nil {
+		return b, err
+	}
 	for _, name := range s.components[:s.n] {
 		b = append(b, '"')
 		b = append(b, name...)
 		b = append(b, `": `...)
-		var err error
-		if b, err = appendValue(b, r, name); err != nil {
-			return b, err
+		switch name {
+		case "@path":
+			b = append(b, path...)
+		case "@query":
+			b = append(b, query...)
+		default:
+			if b, err = appendValue(b, r, name); err != nil {
+				return b, err
+			}
 		}
 		b = append(b, '\n')
 		if len(b) > maxBase {
@@ -23,7 +33,7 @@ func appendBase(b []byte, r *Request, s *Signature) ([]byte, error) {
 		}
 	}
 	b = append(b, `"@signature-params": `...)
-	return s.appendInput(b), nil
+	return append(b, s.input...), nil
 }
 
 func appendValue(b []byte, r *Request, name string) ([]byte, error) {
@@ -35,12 +45,6 @@ func appendValue(b []byte, r *Request, name string) ([]byte, error) {
 		return append(b, r.Method...), nil
 	case "@authority":
 		return appendAuthority(b, r.Authority)
-	case "@path", "@query":
-		path, query, err := splitTarget(r.Target)
-		if name == "@path" {
-			return append(b, path...), err
-		}
-		return append(b, query...), err
 	case "content-digest":
 		if r.digest != "" {
 			return append(b, r.digest...), nil

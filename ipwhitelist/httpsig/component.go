@@ -67,5 +67,5 @@ func canonical(lower string) string {
 
 // fieldName reports whether s is a field that a signature may cover. A signature that covers signatures is nonsense.
 func fieldName(s string) bool {
-	return len(s) <= 64 && token(s) && s == strings.ToLower(s) && s != "signature" && s != "signature-input"
+	return s != "" && len(s) <= 64 && all(s, nameByte) && s != "signature" && s != "signature-input"
 }

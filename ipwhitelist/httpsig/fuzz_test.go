@@ -3,6 +3,7 @@ package httpsig
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/dunglas/httpsfv"
@@ -48,7 +49,8 @@ func FuzzParse(f *testing.F) {
 			[]any{param("created"), param("expires"), param("nonce"), param("keyid"), param("tag")})
 		text, err := httpsfv.Marshal(list)
 		require.NoError(t, err)
-		require.Equal(t, text, string(s.appendInput(nil)), "the one strict form")
+		require.Equal(t, text, s.input, "the one strict form")
+		require.Equal(t, text, string(s.appendInput(nil)))
 
 		values, err := httpsfv.UnmarshalDictionary([]string{signature})
 		require.NoError(t, err)
@@ -128,5 +130,28 @@ func FuzzVerify(f *testing.F) {
 		same := base(a, signedA.ContentDigest) == base(b, signedB.ContentDigest)
 		Signed{signedB.ContentDigest, signedA.SignatureInput, signedA.Signature}.AddTo(b.Header)
 		require.Equal(t, same, verify(b, k) == nil, "%q\n%q", a, b)
+	})
+}
+
+// FuzzDecodeText reads the text of keys, as a stranger sends it with Authorization: ApiKey. There is one text for one key.
+func FuzzDecodeText(f *testing.F) {
+	var secret [secretSize]byte
+	for i := range secret {
+		secret[i] = byte(i)
+	}
+	good := EncodeText(KeyPrefix, "billing.2026-11.1", secret)
+	for _, s := range []string{good, good[1:], good[:len(good)-1], KeyPrefix + "...", strings.ToUpper(good), good + "\n", KeyPrefix + ".a." + good} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		id, secret, err := DecodeText(KeyPrefix, text)
+		if err != nil {
+			require.ErrorIs(t, err, ErrKey)
+			require.Empty(t, id)
+			require.Zero(t, secret)
+			return
+		}
+		require.True(t, ValidKeyID(id))
+		require.Equal(t, text, EncodeText(KeyPrefix, id, secret))
 	})
 }

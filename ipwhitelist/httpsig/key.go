@@ -73,14 +73,7 @@ func (k *Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "key "+k.ID
 // ValidKeyID reports whether s may be the id of a key: [a-z0-9][a-z0-9._-]{0,63}. By convention it is
 // <caller>.<yyyy-mm>.<n>.
 func ValidKeyID(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		inner := i > 0 && (c == '.' || c == '_' || c == '-')
-		if (c < 'a' || c > 'z') && !isDigit(c) && !inner {
-			return false
-		}
-	}
-	return len(s) > 0 && len(s) <= maxKeyID
+	return len(s) > 0 && len(s) <= maxKeyID && all(s, keyIDByte) && (isDigit(s[0]) || isAlpha(s[0]))
 }
 
 // GenerateKey returns the text form of a new key. random is crypto/rand.Reader but for tests.

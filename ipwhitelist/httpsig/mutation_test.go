@@ -3,6 +3,7 @@ package httpsig
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +217,84 @@ func TestProfile(t *testing.T) {
 	}
 }
 
+// Under one and the same MAC, every other list of components is another message: one dropped, one twice, any order.
+func TestEveryComponentCounts(t *testing.T) {
+	r, k := signedVector(t)
+	input := r.Header.Get("Signature-Input")
+	list, params, _ := strings.Cut(strings.TrimPrefix(input, "ipw=("), ")")
+	components := strings.Split(list, " ")
+	require.Len(t, components, 8)
+	tried := 0
+	try := func(changed []string) {
+		tried++
+		m := clone(r)
+		m.Header.Set("Signature-Input", "ipw=("+strings.Join(changed, " ")+")"+params)
+		require.Error(t, verify(m, k), "%s", changed)
+	}
+	for i := range components {
+		try(slices.Delete(slices.Clone(components), i, i+1))
+		try(append(slices.Clone(components), components[i]))
+		for j := range i {
+			swapped := slices.Clone(components)
+			swapped[i], swapped[j] = swapped[j], swapped[i]
+			try(swapped)
+		}
+	}
+	try(append(slices.Clone(components), `"x-absent"`))
+	require.Equal(t, 8+8+28+1, tried)
+	all := strings.Split(strings.TrimPrefix(params, ";"), ";")
+	require.Len(t, all, 5)
+	for i := range all {
+		for j := range i {
+			swapped := slices.Clone(all)
+			swapped[i], swapped[j] = swapped[j], swapped[i]
+			m := clone(r)
+			m.Header.Set("Signature-Input", "ipw=("+list+");"+strings.Join(swapped, ";"))
+			require.ErrorIs(t, verify(m, k), ErrMAC, "parameters are signed in their order")
+		}
+	}
+}
+
+// White space that RFC 9651 allows is not signed: what is signed is the one strict form.
+func TestWhiteSpaceIsNotSigned(t *testing.T) {
+	r, k := signedVector(t)
+	input := r.Header.Get("Signature-Input")
+	for _, loose := range []string{
+		strings.Replace(input, "(", "(  ", 1), strings.Replace(input, ")", " )", 1), strings.Replace(input, `" "`, `"   "`, 1),
+		strings.Replace(input, ";", ";  ", 1), strings.ReplaceAll(input, ";", "; "), " " + input + " ",
+	} {
+		m := clone(r)
+		m.Header.Set("Signature-Input", loose)
+		require.NoError(t, verify(m, k), loose)
+	}
+	for _, broken := range []string{strings.Replace(input, ";", " ;", 1), strings.Replace(input, "=", " =", 1), strings.Replace(input, `" "`, "\"\t\"", 1)} {
+		m := clone(r)
+		m.Header.Set("Signature-Input", broken)
+		require.ErrorIs(t, verify(m, k), ErrMalformed, broken)
+	}
+}
+
+// Each parameter with a value of each type that is not its own, signed with the right key.
+func TestParametersOfOtherTypes(t *testing.T) {
+	good := []string{"@method", "@authority", "@path", "@query"}
+	values := map[string]string{"a string": `"x y"`, "a token": "abc", "an integer": "-7", "a decimal": "1.5", "bytes": ":AQID:", "a boolean": "?1", "a date": "@1618884473", "a display string": `%"x"`, "a list": `("a")`, "nothing": ""}
+	params := strings.Split(strings.TrimPrefix(vectorParams, ";"), ";")
+	for i, p := range append(params, `alg="hmac-sha256"`) {
+		name, _, _ := strings.Cut(p, "=")
+		for kind, value := range values {
+			changed := append(slices.Clone(params), "")[:max(len(params), i+1)]
+			changed[i] = name + "=" + value
+			r := Request{Method: "GET", Authority: "example.com", Target: "/", Header: http.Header{}}
+			resign(t, &r, good, ";"+strings.Join(changed, ";"))
+			err := verify(r, sharedSecret(t))
+			require.ErrorIs(t, anyOf(err, ErrMalformed, ErrMissing), errRefused, "%s as %s", name, kind)
+			changed[i] = name
+			resign(t, &r, good, ";"+strings.Join(changed, ";"))
+			require.ErrorIs(t, anyOf(verify(r, sharedSecret(t)), ErrMalformed, ErrMissing), errRefused, "%s as true", name)
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	s := Signature{Created: 1000, Expires: 1060}
 	for _, c := range []struct {
@@ -299,4 +378,5 @@ func TestOneTextForOneMAC(t *testing.T) {
 	require.True(t, decodeMAC(&mac, text))
 	require.False(t, decodeMAC(&mac, text[:42]+"B="))
 	require.False(t, decodeMAC(&mac, text[:20]+"\n"+text[21:]))
+	require.False(t, decodeMAC(&mac, text[:20]+"\r\n\r\n"+text[24:]), "line breaks for a whole group")
 }

@@ -78,16 +78,15 @@ func appendAuthority(b []byte, authority string) ([]byte, error) {
 	if host == "" {
 		return b, fmt.Errorf("%w: no host", ErrTarget)
 	}
-	for i := range len(host) {
-		c := host[i]
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
-		default:
-			return b, fmt.Errorf("%w: %q in host %q: write it in ASCII, without user or zone", ErrTarget, c, shorten(authority))
+	if i := span(host, hostByte); i < len(host) {
+		return b, fmt.Errorf("%w: %q in host %q: write it in ASCII, without user or zone", ErrTarget, host[i], shorten(authority))
+	}
+	start := len(b)
+	b = append(b, host...)
+	for i, c := range b[start:] {
+		if 'A' <= c && c <= 'Z' {
+			b[start+i] += 'a' - 'A'
 		}
-		b = append(b, c)
 	}
 	return b, nil
 }
@@ -107,12 +106,8 @@ func splitTarget(target string) (path, query string, err error) {
 	if len(target) > maxBase {
 		return "", "", fmt.Errorf("%w: %d bytes, more than %d", ErrTarget, len(target), maxBase)
 	}
-	for i := range len(target) {
-		// Nothing that could end a line of the signature base; no fragment, which has no place in a request target and
-		// which servers cut off or keep as they like.
-		if c := target[i]; c <= ' ' || c >= 0x7f || c == '#' {
-			return "", "", fmt.Errorf("%w: %q in %q: percent-encode it", ErrTarget, c, shorten(target))
-		}
+	if i := span(target, targetByte); i < len(target) {
+		return "", "", fmt.Errorf("%w: %q in %q: percent-encode it", ErrTarget, target[i], shorten(target))
 	}
 	path, query = target, "?"
 	if i := strings.IndexByte(target, '?'); i >= 0 {
@@ -146,23 +141,14 @@ func single(h http.Header, canonical string) (value string, present bool, err er
 		return "", true, fmt.Errorf("%w: %s has %d bytes, more than %d", ErrHeader, canonical, len(values[0]), maxBase)
 	}
 	value = strings.Trim(values[0], " \t")
-	for i := range len(value) {
-		if c := value[i]; c != '\t' && (c < ' ' || c >= 0x7f) {
-			return "", true, fmt.Errorf("%w: %q in %s: only printable ASCII can be signed", ErrHeader, c, canonical)
-		}
+	if i := span(value, valueByte); i < len(value) {
+		return "", true, fmt.Errorf("%w: %q in %s: only printable ASCII can be signed", ErrHeader, value[i], canonical)
 	}
 	return value, true, nil
 }
 
 // token reports whether s is an RFC 9110 token, as methods are.
-func token(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlpha(c) && !isDigit(c) && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
+func token(s string) bool { return s != "" && all(s, tokenByte) }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 func isAlpha(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }

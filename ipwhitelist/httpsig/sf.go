@@ -76,84 +76,62 @@ func (r *reader) comma() bool {
 
 // key is lcalpha or "*", then lcalpha, DIGIT, "_", "-", ".", "*".
 func (r *reader) key() string {
-	i := r.pos
-	for ; i < len(r.s); i++ {
-		c := r.s[i]
-		first := 'a' <= c && c <= 'z' || c == '*'
-		if !first && (i == r.pos || !isDigit(c) && c != '_' && c != '-' && c != '.') {
-			break
-		}
-	}
-	text := r.s[r.pos:i]
-	r.pos = i
-	if len(text) == 0 || len(text) > maxKey {
+	text := r.s[r.pos:]
+	text = text[:span(text, keyByte)]
+	if len(text) == 0 || len(text) > maxKey || text[0] != '*' && (text[0] < 'a' || text[0] > 'z') {
 		r.fail("no name, or a long one,")
 		return ""
 	}
+	r.pos += len(text)
 	return text
 }
 
-// str is a quoted string. Those with escapes are read but can be nothing that the profile knows.
-func (r *reader) str() (value string, escaped bool) {
+// str is a quoted string; what stands between the quotes. Those with escapes are read, as they stand, but can be nothing
+// that the profile knows.
+func (r *reader) str() string {
 	r.expect('"')
-	s, start := r.s, r.pos // a copy: this loop is most of the time of Parse
-	for i := start; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			r.pos = i + 1
-			return s[start:i], escaped
-		case c < ' ' || c >= 0x7f:
+	start := r.pos
+	for r.pos += span(r.s[r.pos:], stringByte); !r.accept('"'); r.pos += span(r.s[r.pos:], stringByte) {
+		switch {
+		case r.end():
+			r.fail("a string without an end")
+		case !r.accept('\\'):
 			r.fail("a byte that no string may have")
-			return "", false
-		case c == '\\':
-			escaped = true
-			if i++; i == len(s) || s[i] != '"' && s[i] != '\\' {
-				r.fail("an escape that there is not")
-				return "", false
-			}
+		case !r.accept('"') && !r.accept('\\'):
+			r.fail("an escape that there is not")
+		}
+		if r.err != nil {
+			return ""
 		}
 	}
-	r.fail("a string without an end")
-	return "", false
+	return r.s[start : r.pos-1]
 }
 
-// integer is a number of seconds: digits without sign, fraction or leading zero.
-func (r *reader) integer() int64 {
-	start := r.pos
-	var n int64
-	for !r.end() && isDigit(r.s[r.pos]) && r.pos-start < 15 {
-		n = n*10 + int64(r.s[r.pos]-'0')
-		r.pos++
-	}
-	if r.pos == start || isDigit(r.peek()) || r.peek() == '.' || n > 0 && r.s[start] == '0' || n == 0 && r.pos > start+1 {
-		r.fail("no plain integer")
-		return 0
-	}
-	return n
-}
-
-// binary is a byte sequence between colons, in base64 with its padding; the text between them, not decoded.
-func (r *reader) binary() string {
+// colons goes over a byte sequence and returns what stands between its colons.
+func (r *reader) colons() string {
 	r.expect(':')
 	length := strings.IndexByte(r.s[r.pos:], ':')
-	if length < 0 || length%4 != 0 {
+	if length < 0 {
 		r.fail("no base64 between colons")
 		return ""
 	}
 	text := r.s[r.pos : r.pos+length]
-	digits := strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
-	for i := range len(digits) {
-		if c := digits[i]; !isAlpha(c) && !isDigit(c) && c != '+' && c != '/' {
-			r.fail("a byte that is not base64")
-			return ""
-		}
-	}
 	r.pos += length + 1
 	return text
 }
 
-// skipItem goes over a bare item of any type, in signatures that are not ours.
-func (r *reader) skipItem() {
+// binary is a byte sequence: base64 with its padding.
+func (r *reader) binary() {
+	text := r.colons()
+	digits := strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
+	if len(text)%4 != 0 || !all(digits, base64Byte) {
+		r.fail("a byte sequence that is not base64")
+	}
+}
+
+// item goes over a bare item of any type and returns its text.
+func (r *reader) item() string {
+	start := r.pos
 	switch c := r.peek(); {
 	case c == '"':
 		r.str()
@@ -176,6 +154,10 @@ func (r *reader) skipItem() {
 	default:
 		r.fail("no value")
 	}
+	if r.err != nil {
+		return ""
+	}
+	return r.s[start:r.pos]
 }
 
 // number is an integer or a decimal: at most 15 digits, or 12 and a fraction of 3.
@@ -193,11 +175,9 @@ func (r *reader) number() {
 }
 
 func (r *reader) digits() int {
-	start := r.pos
-	for !r.end() && isDigit(r.s[r.pos]) {
-		r.pos++
-	}
-	return r.pos - start
+	n := span(r.s[r.pos:], digitByte)
+	r.pos += n
+	return n
 }
 
 // skipParams goes over parameters of any kind.
@@ -206,7 +186,7 @@ func (r *reader) skipParams() {
 		r.spaces()
 		r.key()
 		if r.accept('=') {
-			r.skipItem()
+			r.item()
 		}
 	}
 }

@@ -76,6 +76,8 @@ func signDigest(r Request, digest string, k *Key, p Params) (Signed, error) {
 	if err := s.cover(r.Header, digest != "", p.Extra); err != nil {
 		return Signed{}, err
 	}
+	field := string(s.appendInput(append(make([]byte, 0, 320), Label+"="...)))
+	s.input = field[len(Label+"="):]
 	w := k.pool.Get().(*work)
 	defer k.pool.Put(w)
 	r.digest = digest
@@ -84,9 +86,8 @@ func signDigest(r Request, digest string, k *Key, p Params) (Signed, error) {
 		return Signed{}, err
 	}
 	w.sign()
-	input := s.appendInput(append(make([]byte, 0, 320), Label+"="...))
 	signature := base64.StdEncoding.AppendEncode(append(make([]byte, 0, 64), Label+"=:"...), w.sum[:])
-	return Signed{digest, string(input), string(append(signature, ':'))}, nil
+	return Signed{digest, field, string(append(signature, ':'))}, nil
 }
 
 // cover lists what is covered, and the parameters in their usual order.

@@ -1,7 +1,6 @@
 package httpsig
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -35,8 +34,9 @@ type Signature struct {
 	Alg              string // "" if the parameter is absent
 	components       [maxComponents]string
 	n                int
-	params           [6]byte // the parameters in their order, by letter: see readParam
+	params           [6]byte // the parameters in their order, by letter: see appendInput
 	nparams          int
+	input            string // what is signed of Signature-Input: all of the member but its label, in the one strict form
 	mac              [32]byte
 }
 
@@ -114,174 +114,33 @@ func (l *labels) add(r *reader, name string) {
 func (s *Signature) readInputs(text string) (label string, err error) {
 	r := reader{s: text}
 	var seen labels
-	found := 0
 	for more := !r.end(); more && r.err == nil; more = r.comma() {
 		name := r.key()
 		seen.add(&r, name)
 		r.expect('=')
-		start := r.pos
-		if tagOf(&r) != Tag || r.err != nil {
-			continue
+		m := member{Signature: s}
+		if label != "" {
+			m.Signature = &Signature{} // there is ours already, and all that counts of this one is its tag
 		}
-		if found++; found > 1 {
+		m.read(&r)
+		switch {
+		case m.tag != Tag:
+			*m.Signature = Signature{}
+		case label != "":
 			r.fail("two signatures with the tag " + Tag)
-			break
-		}
-		label = name
-		own := reader{s: text[:r.pos], pos: start}
-		s.readInput(&own)
-		if own.err != nil {
-			return "", own.err
+		case m.objection != nil:
+			return "", m.objection
+		default:
+			label = name
 		}
 	}
 	switch {
 	case r.err != nil:
 		return "", r.err
-	case found == 0:
+	case label == "":
 		return "", ErrMissing
 	}
 	return label, nil
-}
-
-// tagOf goes over one inner list with its parameters and returns its tag.
-func tagOf(r *reader) (tag string) {
-	r.expect('(')
-	for r.err == nil {
-		spaces := r.spaces()
-		if r.accept(')') {
-			break
-		}
-		if spaces == 0 && r.s[r.pos-1] != '(' {
-			r.fail("no space between components")
-			break
-		}
-		if r.peek() != '"' {
-			r.fail("a component that is no string")
-		}
-		r.str()
-		r.skipParams()
-	}
-	for r.err == nil && r.accept(';') {
-		r.spaces()
-		name, isString := r.key(), false
-		if r.accept('=') {
-			isString = r.peek() == '"'
-			start := r.pos
-			r.skipItem()
-			if name == "tag" && isString && r.err == nil {
-				tag = r.s[start+1 : r.pos-1]
-				continue
-			}
-		}
-		if name == "tag" {
-			tag = ""
-		}
-	}
-	return tag
-}
-
-// readInput reads an inner list that has our tag, by the profile.
-func (s *Signature) readInput(r *reader) {
-	r.expect('(')
-	for r.err == nil {
-		r.spaces()
-		if r.accept(')') {
-			break
-		}
-		name, escaped := r.str()
-		if escaped || !known(name) {
-			r.fail("component " + shorten(name) + ", which the profile does not know,")
-		}
-		if s.Covers(name) {
-			r.fail("a component that stands twice")
-		}
-		if s.n == maxComponents {
-			r.fail("more than 16 components")
-			return
-		}
-		s.components[s.n] = name
-		s.n++
-		if r.peek() == ';' {
-			r.fail("a parameter of a component")
-		}
-	}
-	for r.err == nil && r.accept(';') {
-		r.spaces()
-		s.readParam(r)
-	}
-	if r.err == nil && !r.end() {
-		r.fail("something behind the parameters")
-	}
-	for _, c := range [...]byte{'c', 'e', 'n', 'k', 't'} {
-		if r.err == nil && !s.hasParam(c) {
-			r.fail("created, expires, nonce, keyid or tag is missing")
-		}
-	}
-}
-
-func known(component string) bool {
-	for _, d := range derived {
-		if component == d {
-			return true
-		}
-	}
-	return fieldName(component)
-}
-
-func (s *Signature) readParam(r *reader) {
-	name := r.key()
-	r.expect('=')
-	letter := byte(0)
-	switch name {
-	case "created":
-		letter, s.Created = 'c', r.integer()
-	case "expires":
-		letter, s.Expires = 'e', r.integer()
-	case "nonce":
-		letter, s.Nonce = 'n', r.text(isNonce)
-	case "keyid":
-		letter, s.KeyID = 'k', r.text(ValidKeyID)
-	case "alg":
-		letter, s.Alg = 'a', r.text(func(v string) bool { return v == "hmac-sha256" })
-	case "tag":
-		letter = 't'
-		r.text(func(v string) bool { return v == Tag })
-	default:
-		r.fail("parameter " + shorten(name) + ", which the profile does not know,")
-		return
-	}
-	if s.hasParam(letter) {
-		r.fail("a parameter that stands twice")
-		return
-	}
-	s.addParam(letter)
-}
-
-func (s *Signature) hasParam(letter byte) bool {
-	return bytes.IndexByte(s.params[:s.nparams], letter) >= 0
-}
-
-func (s *Signature) addParam(letter byte) {
-	s.params[s.nparams] = letter
-	s.nparams++
-}
-
-// text reads a string without escapes that ok accepts.
-func (r *reader) text(ok func(string) bool) string {
-	value, escaped := r.str()
-	if r.err == nil && (escaped || !ok(value)) {
-		r.fail("a value that the profile does not allow")
-	}
-	return value
-}
-
-func isNonce(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlpha(c) && !isDigit(c) && c != '-' && c != '_' && c != '+' && c != '/' && c != '=' {
-			return false
-		}
-	}
-	return len(s) >= minNonce && len(s) <= maxNonce
 }
 
 // readSignatures reads Signature and keeps the value under our label.
@@ -293,12 +152,12 @@ func (s *Signature) readSignatures(text, label string) error {
 		name := r.key()
 		seen.add(&r, name)
 		r.expect('=')
-		value := r.binary()
 		if name != label {
+			r.binary()
 			r.skipParams()
 			continue
 		}
-		if found = decodeMAC(&s.mac, value); !found {
+		if found = decodeMAC(&s.mac, r.colons()); !found {
 			r.fail("no base64 of 32 bytes")
 		}
 	}
@@ -308,12 +167,15 @@ func (s *Signature) readSignatures(text, label string) error {
 	return r.err
 }
 
+var strictBase64 = base64.StdEncoding.Strict() //nolint:gochecknoglobals // constant
+
 // decodeMAC decodes the one base64 text that 32 bytes have.
 func decodeMAC(mac *[32]byte, text string) bool {
-	if len(text) != base64.StdEncoding.EncodedLen(len(mac)) {
+	if len(text) != strictBase64.EncodedLen(len(mac)) {
 		return false
 	}
-	var buf [33]byte
-	n, err := base64.StdEncoding.Strict().Decode(buf[:], []byte(text))
-	return err == nil && n == copy(mac[:], buf[:n])
+	var buf [33]byte // what 44 digits could be
+	n, err := strictBase64.Decode(buf[:], []byte(text))
+	copy(mac[:], buf[:])
+	return err == nil && n == len(mac) // less, if there were line breaks, which package base64 goes over
 }

@@ -26,10 +26,9 @@ func sharedSecret(t testing.TB) *Key {
 
 // The hmac-sha256 example of RFC 9421, B.2.5. It covers other components than the profile, by the same base.
 func TestRFC9421B25(t *testing.T) {
-	s := &Signature{KeyID: "test-shared-secret", Created: 1618884473, n: 3, nparams: 2}
+	s := &Signature{n: 3, input: `("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"`}
 	copy(s.components[:], []string{"date", "@authority", "content-type"})
-	copy(s.params[:], "ck")
-	r := Request{Authority: "example.com", Header: http.Header{
+	r := Request{Authority: "example.com", Target: "/foo?param=Value&Pet=dog", Header: http.Header{
 		"Date": {"Tue, 20 Apr 2021 02:07:55 GMT"}, "Content-Type": {"application/json"},
 	}}
 	base, err := appendBase(nil, &r, s)
