@@ -20,6 +20,7 @@
 //	etcddb       etcd's files, beside a running etcd and after its death
 //	etcddecode   what an API server stores with each provider of encryption; recovery
 //	eventsink    examples/collector: kills, outages, compactions, Prometheus, Kafka
+//	images       the recipes of the examples' container images, without a registry
 //	ipwhitelist  nginx, Redis, libfaketime, wrk
 //	platform     all of it on one cluster, as a story: run it with -v and read the log
 //	readme       every command of every README
