@@ -4,11 +4,12 @@
 //
 //	binaries     builds the Kubernetes programs, once
 //	cluster      runs them
+//	events       the Events in etcd, beside the documents that the collector made of them
 //	service      a load balancer that behaves like kube-proxy in front of restarting Pods
 //	oracle       the API server's own webhook plugin, in process, for many cheap patches
 //	podsecurity  Kubernetes' own Pod Security evaluator and its test Pods
 //
-//	components   programs of Debian's packages
+//	components   programs of Debian's packages, and those of examples/
 //	opensearch   a real node of OpenSearch, by Maven
 //
 // Tests with a directory of their own:
@@ -19,7 +20,9 @@
 //	etcddb       etcd's files, beside a running etcd and after its death
 //	etcddecode   what an API server stores with each provider of encryption; recovery
 //	eventsink    examples/collector: kills, outages, compactions, Prometheus, Kafka
+//	images       the recipes of the examples' container images, without a registry
 //	ipwhitelist  nginx, Redis, libfaketime, wrk
+//	platform     all of it on one cluster, as a story: run it with -v and read the log
 //	readme       every command of every README
 //	sidecar      generated Pods by dry run, go-ucfg, a real Filebeat, reinvocation
 //

@@ -1,16 +1,8 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubewright/kubewright/internal/e2e/cluster"
+	"github.com/kubewright/kubewright/internal/e2e/components"
 	"github.com/kubewright/kubewright/internal/e2e/service"
 )
 
 // exampleName is the name in the default configuration of examples/webhook, and of what it installs.
 const exampleName = "policies.example.com"
 
-// exampleProgram is examples/webhook, built by the first test that needs it, as its users build it: in their module.
+// exampleProgram is examples/webhook, built by the first test that needs it.
 var exampleProgram struct {
 	once sync.Once
 	path string
@@ -35,55 +28,16 @@ var exampleProgram struct {
 func buildExample(t *testing.T, c *cluster.Cluster) string {
 	t.Helper()
 	p := &exampleProgram
-	p.once.Do(func() {
-		p.path = filepath.Join(c.Dir, "webhook") // goes when the cluster goes
-		build := exec.Command("go", "build", "-o", p.path, "./examples/webhook")
-		build.Dir = filepath.Join("..", "..")
-		if out, err := build.CombinedOutput(); err != nil {
-			p.err = fmt.Errorf("%w: %s", err, out)
-		}
-	})
+	p.once.Do(func() { p.path, p.err = components.BuildExample(c.Dir, "webhook") }) // goes when the cluster goes
 	require.NoError(t, p.err)
 	return p.path
 }
 
-// replica is one process of the example webhook.
-type replica struct {
-	*cluster.Component
-	addr string // where it serves HTTPS
-}
-
 // startReplica starts the example webhook on a free port. Later flags override these.
-func startReplica(t *testing.T, c *cluster.Cluster, flags ...string) *replica {
+func startReplica(t *testing.T, c *cluster.Cluster, flags ...string) *cluster.Server {
 	t.Helper()
 	flags = append([]string{"-listen=127.0.0.1:0", "-metrics-listen=", "-log-format=json", "-drain-delay=0"}, flags...)
-	r, starts := &replica{}, 0
-	r.Component = c.Program(t, "webhook-"+rand.Text()[:6], buildExample(t, c), flags, func(_ context.Context, program *cluster.Component) error {
-		serving := logged(program, "serving") // once for each start
-		if len(serving) == starts {
-			return errors.New("it does not say that it serves")
-		}
-		starts = len(serving)
-		r.addr, _ = serving[starts-1]["address"].(string)
-		return nil
-	})
-	return r
-}
-
-// logged returns the lines with a message that a program has logged as JSON.
-func logged(program *cluster.Component, message string) []map[string]any {
-	data, err := os.ReadFile(program.LogFile)
-	if err != nil {
-		return nil // it has not started
-	}
-	var found []map[string]any
-	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		var line map[string]any
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line["msg"] == message {
-			found = append(found, line)
-		}
-	}
-	return found
+	return c.Server(t, "webhook-"+rand.Text()[:6], buildExample(t, c), flags)
 }
 
 // newFront starts a Service for webhooks. It has an address before they have one.
@@ -104,12 +58,12 @@ func installExample(t *testing.T, c *cluster.Cluster, flags ...string) {
 	installBehind(t, c, newFront(t, atOnce), flags...)
 }
 
-func installBehind(t *testing.T, c *cluster.Cluster, front *service.Service, flags ...string) *replica {
+func installBehind(t *testing.T, c *cluster.Cluster, front *service.Service, flags ...string) *cluster.Server {
 	t.Helper()
 	t.Cleanup(func() { uninstallExample(t, c) })
 	flags = append([]string{"-kubeconfig=" + c.Kubeconfig, "-url=https://" + front.Addr()}, flags...)
 	r := startReplica(t, c, flags...)
-	front.Add(r.addr)
+	front.Add(r.Address)
 	awaitExample(t, c)
 	return r
 }

@@ -49,7 +49,7 @@ func TestWebhookIsDown(t *testing.T) {
 
 	t.Run("a restart restores both", func(t *testing.T) {
 		require.NoError(t, webhook.Start(t.Context()))
-		front.Add(webhook.addr)
+		front.Add(webhook.Address)
 		awaitExample(t, c)
 		cluster.Eventually(t, 30*time.Second, func() error {
 			policy := c.MustKubectl(t, "get", "validatingwebhookconfiguration", exampleName, "--output=jsonpath={.webhooks[*].failurePolicy}")

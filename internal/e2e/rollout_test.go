@@ -25,23 +25,23 @@ func TestRollingRestart(t *testing.T) {
 	files := pairFiles{dir: t.TempDir(), url: "https://" + front.Addr()}
 	files.make(t, c)
 	flags := append(files.flags(), "-drain-delay="+drainDelay, "-log-level=debug")
-	start := func() *replica {
+	start := func() *cluster.Server {
 		r := startReplica(t, c, append(flags, "-kubeconfig="+c.Kubeconfig, "-url="+files.url)...)
-		front.Add(r.addr)
+		front.Add(r.Address)
 		awaitBackend(t, front, r, true)
 		return r
 	}
 	t.Cleanup(func() { uninstallExample(t, c) })
-	old := []*replica{start(), start()}
+	old := []*cluster.Server{start(), start()}
 	awaitExample(t, c)
 
 	l := startLoad(t, c, namespace, isReviewed)
-	fresh := []*replica{}
+	fresh := []*cluster.Server{}
 	for _, r := range old {
 		fresh = append(fresh, start()) // maxSurge: 1, maxUnavailable: 0
-		front.Remove(r.addr)           // a Pod that is deleted leaves the Service at the same moment
+		front.Remove(r.Address)        // a Pod that is deleted leaves the Service at the same moment
 		require.NoError(t, r.Stop())
-		require.Len(t, logged(r.Component, "stopped, with nothing in flight"), 1)
+		require.Len(t, r.Logged("stopped, with nothing in flight"), 1)
 		awaitBackend(t, front, r, false)
 		l.awaitMore(t, 50)
 	}
@@ -59,21 +59,21 @@ func TestRollingRestart(t *testing.T) {
 }
 
 // served counts the reviews that replicas have logged.
-func served(t *testing.T, front *service.Service, replicas []*replica) (reviews int) {
+func served(t *testing.T, front *service.Service, replicas []*cluster.Server) (reviews int) {
 	t.Helper()
 	for _, r := range replicas {
-		n := len(logged(r.Component, "review"))
-		t.Logf("%s served %d reviews over %d connections", r.Name, n, front.Counts().Forwarded[r.addr])
+		n := len(r.Logged("review"))
+		t.Logf("%s served %d reviews over %d connections", r.Name, n, front.Counts().Forwarded[r.Address])
 		reviews += n
 	}
 	return reviews
 }
 
 // awaitBackend waits until the Service sends new connections to a replica, or does so no more.
-func awaitBackend(t *testing.T, front *service.Service, r *replica, want bool) {
+func awaitBackend(t *testing.T, front *service.Service, r *cluster.Server, want bool) {
 	t.Helper()
 	cluster.Eventually(t, 30*time.Second, func() error {
-		if ready := front.Ready(); slices.Contains(ready, r.addr) != want {
+		if ready := front.Ready(); slices.Contains(ready, r.Address) != want {
 			return fmt.Errorf("the Service sends to %v", ready)
 		}
 		return nil

@@ -88,7 +88,7 @@ func TestAgent(t *testing.T) {
 	g.quota(t, "150000")
 	g.memory(t, "134217728")
 	start(t, g.command("sleep", "600"))
-	program := build(t, "examples/nodeagent")
+	program := build(t, "nodeagent")
 
 	_, wait := start(t, exec.Command(program, "serve", "-listen", "127.0.0.1:0", "-every", "1s"))
 	address := wait(`address=(http://\S+)`)[1]
@@ -180,7 +180,7 @@ func TestStaleShells(t *testing.T) {
 		return len(shells) == 1 && shells[0] == shell && zombies == 1
 	}, 30*time.Second, 200*time.Millisecond)
 
-	program := build(t, "examples/nodeagent")
+	program := build(t, "nodeagent")
 	flags := []string{"reap", "-min-age", "1s", "-min-idle", "1s", "-every", "500ms", "-grace", "1s"}
 	dry, waitDry := start(t, exec.Command(program, flags...)) //nolint:gosec // the test's own program
 	waitDry(`stale-shell +` + strconv.Itoa(shell) + ` +` + podUID + ` +` + id[:12] + ` +none \(dry run\) +bash was started in the container from outside by containerd-shim`)
@@ -249,7 +249,7 @@ func TestFUSE(t *testing.T) {
 	for _, tool := range []string{"free", "top", "uptime"} {
 		components.Program(t, tool, "procps")
 	}
-	program := build(t, "examples/nodeagent/fuse")
+	program := build(t, "nodeagent/fuse")
 	dir := t.TempDir()
 	server := exec.Command(program, "-mount", dir) //nolint:gosec // the test's own program
 	_, wait := start(t, server)

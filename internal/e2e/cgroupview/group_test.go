@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubewright/kubewright/cgroupview"
+	"github.com/kubewright/kubewright/internal/e2e/components"
 )
 
 // group is a cgroup that a test has made, in each hierarchy.
@@ -163,13 +164,9 @@ func containerID() string {
 	return string(b[:])
 }
 
-// build compiles an example, in its module.
-func build(t *testing.T, dir string) string {
+func build(t *testing.T, name string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), filepath.Base(dir))
-	cmd := exec.Command("go", "build", "-o", program, ".")
-	cmd.Dir = filepath.Join("..", "..", "..", dir)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program, err := components.BuildExample(t.TempDir(), name)
+	require.NoError(t, err)
 	return program
 }

@@ -132,7 +132,7 @@ func java(t *testing.T, g *group, path string) int {
 
 // A process in a cgroup of 2.5 CPUs nested in one of 1.5, and the other way round, gets 1.5 explained.
 func TestNestedQuotaIsExplained(t *testing.T) {
-	program := build(t, "examples/nodeagent")
+	program := build(t, "nodeagent")
 	for _, c := range []struct{ outer, inner, level string }{{"250000", "150000", ""}, {"150000", "250000", ", 1 above"}} {
 		outer := newGroup(t, nil, unique())
 		inner := newGroup(t, outer, "inner")

@@ -11,29 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/tools/record"
-
-	"github.com/kubewright/kubewright/internal/e2e/cluster"
 )
-
-// newClient writes and reads in protobuf: JSON would load the API server more than what is tested.
-func newClient(t *testing.T, c *cluster.Cluster) kubernetes.Interface {
-	t.Helper()
-	config, err := c.RESTConfig()
-	require.NoError(t, err)
-	config.ContentType = runtime.ContentTypeProtobuf
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	return client
-}
 
 // flood creates Events until its context ends or there are enough of them.
 type flood struct {
@@ -154,31 +139,6 @@ func controllers(ctx context.Context, client kubernetes.Interface, namespace str
 	return nil
 }
 
-// stored are the occurrences of each Event in etcd, by UID, as the API server reads them, in the form of events.k8s.io/v1,
-// which the collector does not read.
-func stored(t *testing.T, client kubernetes.Interface) map[string]int64 {
-	t.Helper()
-	all := map[string]int64{}
-	for next := ""; ; {
-		list, err := client.EventsV1().Events("").List(t.Context(), metav1.ListOptions{Limit: 5000, Continue: next})
-		require.NoError(t, err)
-		for i := range list.Items {
-			all[string(list.Items[i].UID)] = occurrences(&list.Items[i])
-		}
-		if next = list.Continue; next == "" {
-			return all
-		}
-	}
-}
-
-func occurrences(e *eventsv1.Event) int64 {
-	n := max(int64(e.DeprecatedCount), 1)
-	if e.Series != nil {
-		n = max(n, int64(e.Series.Count))
-	}
-	return n
-}
-
 // clear deletes all Events, so that a test starts from none.
 func clearEvents(t *testing.T, client kubernetes.Interface) {
 	t.Helper()
@@ -187,29 +147,4 @@ func clearEvents(t *testing.T, client kubernetes.Interface) {
 	for _, n := range list.Items {
 		require.NoError(t, client.CoreV1().Events(n.Name).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
 	}
-}
-
-// differ says how an index is not what is stored.
-func differ(stored, index map[string]int64) error {
-	missing, wrong, extra := 0, 0, 0
-	example := ""
-	for uid, n := range stored {
-		switch got, ok := index[uid]; {
-		case !ok:
-			missing++
-			example = uid
-		case got != n:
-			wrong++
-			example = fmt.Sprintf("%s: %d occurrences, want %d", uid, got, n)
-		}
-	}
-	for uid := range index {
-		if _, ok := stored[uid]; !ok {
-			extra++
-		}
-	}
-	if missing+wrong+extra == 0 {
-		return nil
-	}
-	return fmt.Errorf("of %d Events, %d are missing, %d have another count, %d are too many: %s", len(stored), missing, wrong, extra, example)
 }

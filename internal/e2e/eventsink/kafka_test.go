@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/kubewright/kubewright/internal/e2e/cluster"
+	"github.com/kubewright/kubewright/internal/e2e/events"
 )
 
 // TestKafka ships to a topic of four partitions, keyed by UID, over brokers that speak the protocol in process.
@@ -20,12 +21,12 @@ func TestKafka(t *testing.T) {
 	require.NoError(t, err)
 	defer brokers.Close()
 	c := shared.Get(t)
-	client := newClient(t, c)
+	client := events.Client(t, c)
 	r := startCollector(t, c, "-sink=kafka://"+strings.Join(brokers.ListenAddrs(), ",")+"/k8s-events", "-schema=raw")
 	cluster.Eventually(t, time.Minute, r.ready)
 	f := &flood{client: client, namespace: c.Namespace(t), workers: 4, most: 300}
 	require.NoError(t, f.run(t.Context()))
-	want := settledStore(t, c)
+	want := events.Settled(t, c)
 	cluster.Eventually(t, time.Minute, r.settled(t))
 
 	consumer, err := kgo.NewClient(kgo.SeedBrokers(brokers.ListenAddrs()...), kgo.ConsumeTopics("k8s-events"))
@@ -34,9 +35,9 @@ func TestKafka(t *testing.T) {
 	got := map[string]int64{}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for differ(want, got) != nil {
+	for events.Differ(want, got) != nil {
 		fetches := consumer.PollFetches(ctx)
-		require.NoError(t, fetches.Err(), "%v", differ(want, got))
+		require.NoError(t, fetches.Err(), "%v", events.Differ(want, got))
 		fetches.EachRecord(func(record *kgo.Record) {
 			require.True(t, json.Valid(record.Value))
 			if _, ok := want[string(record.Key)]; ok { // it may have seen Events that another test has deleted since

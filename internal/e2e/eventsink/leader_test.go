@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubewright/kubewright/internal/e2e/cluster"
+	"github.com/kubewright/kubewright/internal/e2e/events"
 	"github.com/kubewright/kubewright/internal/e2e/opensearch"
 )
 
@@ -19,7 +20,7 @@ import (
 // state of an Event, so that a gap can't hide behind a later state.
 func TestReplicasTakeOver(t *testing.T) {
 	c := shared.Get(t)
-	client := newClient(t, c)
+	client := events.Client(t, c)
 	node := opensearch.Start(t)
 	clearEvents(t, client)
 	replicas := map[string]*collector{}
@@ -55,7 +56,7 @@ func TestReplicasTakeOver(t *testing.T) {
 	stop()
 	flooding.Wait()
 	require.NoError(t, floodErr)
-	want := settledStore(t, c)
+	want := events.Settled(t, c)
 	cluster.Eventually(t, time.Minute, func() error {
 		got := map[string]int64{}
 		for _, hit := range node.All(t, "lease-*", "event.id") {

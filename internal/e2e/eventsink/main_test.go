@@ -3,14 +3,13 @@ package eventsink
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubewright/kubewright/internal/e2e/cluster"
+	"github.com/kubewright/kubewright/internal/e2e/components"
 )
 
 // shared is the cluster of the tests that break nothing in it.
@@ -27,14 +26,15 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	program.path = filepath.Join(dir, "collector")
+	program.dir = dir
 	status := shared.Main(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(status)
 }
 
-// program is examples/collector, built by the first test that needs it, as its users build it: in their module.
+// program is examples/collector, built by the first test that needs it.
 var program struct {
+	dir  string
 	once sync.Once
 	path string
 	err  error
@@ -42,13 +42,7 @@ var program struct {
 
 func build(t *testing.T) string {
 	t.Helper()
-	program.once.Do(func() {
-		cmd := exec.Command("go", "build", "-o", program.path, "./examples/collector")
-		cmd.Dir = filepath.Join("..", "..", "..")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			program.err = fmt.Errorf("%w: %s", err, out)
-		}
-	})
+	program.once.Do(func() { program.path, program.err = components.BuildExample(program.dir, "collector") })
 	require.NoError(t, program.err)
 	return program.path
 }

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubewright/kubewright/internal/e2e/cluster"
+	"github.com/kubewright/kubewright/internal/e2e/events"
 	"github.com/kubewright/kubewright/internal/e2e/opensearch"
 )
 
@@ -27,7 +28,7 @@ import (
 // once, with the count that it has in etcd.
 func TestNothingIsLostAndNothingTwice(t *testing.T) {
 	c := shared.Get(t)
-	client := newClient(t, c)
+	client := events.Client(t, c)
 	node := opensearch.Start(t)
 	t.Log(node.Version(t))
 	clearEvents(t, client)
@@ -54,9 +55,9 @@ func TestNothingIsLostAndNothingTwice(t *testing.T) {
 	r.handles(t, 500)
 
 	stop()
-	want := settledStore(t, c)
+	want := events.Settled(t, c)
 	require.Greater(t, len(want), 3000)
-	cluster.Eventually(t, 2*time.Minute, func() error { return differ(want, indexed(t, node, "chaos-*")) })
+	cluster.Eventually(t, 2*time.Minute, func() error { return events.Differ(want, events.Indexed(t, node, "chaos-*")) })
 	cluster.Eventually(t, time.Minute, r.settled(t))
 	s := r.mustScrape(t)
 	require.Zero(t, s.sum["eventsink_dropped_total"])
@@ -125,41 +126,6 @@ func (f *flood) everything(t *testing.T) (stop func()) {
 		require.NoError(t, floodErr)
 		require.NoError(t, controllersErr)
 	}
-}
-
-// settledStore reads all Events once nobody writes any more: recorders and controllers have queues.
-func settledStore(t *testing.T, c *cluster.Cluster) map[string]int64 {
-	t.Helper()
-	client := newClient(t, c)
-	var last map[string]int64
-	cluster.Eventually(t, time.Minute, func() error {
-		now := stored(t, client)
-		err := differ(now, last)
-		if err != nil {
-			last = now
-			time.Sleep(2 * time.Second) // long enough for a write of somebody to show
-		}
-		return err
-	})
-	return last
-}
-
-// indexed are the versions of the documents, by UID. Under two ids an Event would be there twice.
-func indexed(t *testing.T, node *opensearch.Node, pattern string) map[string]int64 {
-	t.Helper()
-	all := map[string]int64{}
-	for _, hit := range node.All(t, pattern, "event.id", "kubernetes.event.count") {
-		var d struct {
-			Event      struct{ ID string }
-			Kubernetes struct{ Event struct{ Count int64 } }
-		}
-		require.NoError(t, json.Unmarshal(hit.Source, &d))
-		require.Equal(t, hit.ID, d.Event.ID)
-		require.Equal(t, hit.Version, d.Kubernetes.Event.Count)
-		require.NotContains(t, all, hit.ID, "%s is in two indices", hit.ID)
-		all[hit.ID] = hit.Version
-	}
-	return all
 }
 
 // compactEtcd makes etcd forget all revisions but the present, as the API server does every five minutes.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kubewright/kubewright/internal/e2e/cluster"
 	"github.com/kubewright/kubewright/internal/e2e/components"
+	"github.com/kubewright/kubewright/internal/e2e/events"
 )
 
 const example = "../../../examples/collector"
@@ -41,20 +42,20 @@ func TestPrometheusScrapes(t *testing.T) {
 	prometheus := components.Program(t, "prometheus", "prometheus")
 	promtool := components.Program(t, "promtool", "prometheus")
 	c := shared.Get(t)
-	client := newClient(t, c)
+	client := events.Client(t, c)
 	r := startCollector(t, c, "-sink="+filepath.Join(t.TempDir(), "events.ndjson"), "-pods")
 	cluster.Eventually(t, time.Minute, r.ready)
 	f := &flood{client: client, namespace: c.Namespace(t), workers: 4, most: 500}
 	require.NoError(t, f.run(t.Context()))
 
-	_, text, err := r.get("/metrics")
+	text, err := r.Page("/metrics")
 	require.NoError(t, err)
 	check := exec.Command(promtool, "check", "metrics")
 	check.Stdin = strings.NewReader(text)
 	out, err := check.CombinedOutput()
 	require.NoError(t, err, "promtool check metrics: %s", out)
 
-	p := startPrometheus(t, c, prometheus, r.addr)
+	p := startPrometheus(t, c, prometheus, r.Address)
 	cluster.Eventually(t, time.Minute, func() error {
 		return p.expect(`sum(kube_event_occurrences_total{namespace="`+f.namespace+`"})`, "500")
 	})

@@ -40,16 +40,23 @@ const heap = "-Xmx768m"
 // readyTimeout bounds a start on a busy machine of two cores; a quiet one needs 10 s.
 const readyTimeout = 2 * time.Minute
 
-// Start runs a node with an empty data directory, and stops it when the test ends. The test is skipped if the server
-// can't be downloaded.
-func Start(t testing.TB) *Node {
+// Require skips the test if the server can't be downloaded. A test that only in part needs a node asks in a subtest.
+func Require(t testing.TB) (java, home string) {
 	t.Helper()
-	java := components.Program(t, "java", "openjdk-17-jdk-headless")
+	java = components.Program(t, "java", "openjdk-17-jdk-headless")
 	home, err := ensure(t.Context(), components.Program(t, "mvn", "maven"))
 	if reason, ok := downloadFailure(err); ok {
 		components.Skip(t, "opensearch", reason)
 	}
 	require.NoError(t, err)
+	return java, home
+}
+
+// Start runs a node with an empty data directory, and stops it when the test ends. The test is skipped if the server
+// can't be downloaded.
+func Start(t testing.TB) *Node {
+	t.Helper()
+	java, home := Require(t)
 	dir := t.TempDir()
 	front, err := newFront()
 	require.NoError(t, err)

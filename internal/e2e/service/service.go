@@ -29,6 +29,8 @@ type Options struct {
 	Lag time.Duration
 	// Interval is the time between two readiness probes of a backend. Default 100 ms.
 	Interval time.Duration
+	// FailureThreshold is how many probes in a row must fail until a backend is not ready. Default 1; 3 is that of kubelets.
+	FailureThreshold int
 	// Path is what a probe asks for over HTTPS. Default /readyz.
 	Path string
 }
@@ -74,6 +76,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Interval == 0 {
 		o.Interval = 100 * time.Millisecond
+	}
+	if o.FailureThreshold == 0 {
+		o.FailureThreshold = 1
 	}
 	if o.Path == "" {
 		o.Path = "/readyz"
@@ -164,14 +169,28 @@ func newProber() *http.Client {
 func (s *Service) probe(ctx context.Context, backend string) {
 	tick := time.NewTicker(s.options.Interval)
 	defer tick.Stop()
+	seen := streak{threshold: s.options.FailureThreshold}
 	for {
-		s.observe(ctx, backend, s.isReady(ctx, backend))
+		if ready := s.isReady(ctx, backend); seen.counts(ready) {
+			s.observe(ctx, backend, ready)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// streak counts the failures in a row.
+type streak struct{ failures, threshold int }
+
+// counts reports whether the outcome of a probe makes a difference, ready or not.
+func (s *streak) counts(ready bool) bool {
+	if s.failures++; ready {
+		s.failures = 0
+	}
+	return ready || s.failures >= s.threshold
 }
 
 // observe notes the outcome of a probe, unless Remove has had the last word meanwhile.

@@ -71,3 +71,11 @@ func TestTablePicksNobody(t *testing.T) {
 	_, ok = tab.pick(at(0))
 	require.False(t, ok)
 }
+
+func TestFewFailuresDoNotCount(t *testing.T) {
+	probes := []struct{ ready, counts bool }{{true, true}, {false, false}, {false, false}, {true, true}, {false, false}, {false, false}, {false, true}, {false, true}, {true, true}}
+	seen := streak{threshold: 3}
+	for i, p := range probes {
+		require.Equal(t, p.counts, seen.counts(p.ready), "probe %d", i)
+	}
+}
