@@ -23,6 +23,7 @@ func TestRollingRestart(t *testing.T) {
 		done, lost := roll(t, func(p *pod) {
 			p.unready.Store(true)
 			time.Sleep(3 * lag) // the drain delay under test, not a wait for a condition
+			require.Eventually(t, func() bool { return p.open.Load() == 0 }, time.Minute, time.Millisecond)
 			p.Close()
 		})
 		require.NotZero(t, done)

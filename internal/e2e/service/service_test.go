@@ -24,12 +24,21 @@ type pod struct {
 	*httptest.Server
 	name    string
 	unready atomic.Bool
+	open    atomic.Int64 // connections
 }
 
 func newPod(t *testing.T, name string) *pod {
 	t.Helper()
 	p := &pod{name: name}
 	p.Server = httptest.NewUnstartedServer(p)
+	p.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			p.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			p.open.Add(-1)
+		}
+	}
 	p.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of every probe that was cut off
 	p.StartTLS()
 	t.Cleanup(p.Close)
@@ -51,7 +60,7 @@ func (p *pod) addr() string { return p.Listener.Addr().String() }
 // newService returns a service that has found all pods ready.
 func newService(t *testing.T, pods ...*pod) *Service {
 	t.Helper()
-	s, err := Start(Options{Lag: lag, Interval: 10 * time.Millisecond})
+	s, err := Start(Options{Lag: lag, Interval: 10 * time.Millisecond, FailureThreshold: 3}) // a busy machine answers late
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	for _, p := range pods {
@@ -70,7 +79,7 @@ func (s *Service) setLag(lag time.Duration) {
 
 func awaitReady(t *testing.T, s *Service, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(s.Ready()) == n }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.Ready()) == n }, time.Minute, 5*time.Millisecond)
 }
 
 // newClient makes a client that reuses its connections, or one that never does.
@@ -81,7 +90,7 @@ func newClient(t *testing.T, keepAlive bool) *http.Client {
 		DisableKeepAlives: !keepAlive,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
 func get(client *http.Client, s *Service) (string, error) {
