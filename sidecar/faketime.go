@@ -112,13 +112,19 @@ func (f FakeTime) fake(e *edit, c *corev1.Container, want fakeTime) {
 		{Name: "FAKETIME_DONT_RESET", Value: "1"},  // children go on, and do not start over
 	}
 	if get(e.values, "faketime.java", false) {
-		name := "FAKETIME_DONT_FAKE_MONOTONIC"
-		if want.scaled {
-			name = "FAKETIME_FORCE_MONOTONIC_FIX"
-		}
-		env = append(env, corev1.EnvVar{Name: name, Value: "1"})
+		env = append(env, javaClock(want.scaled)...)
 	}
 	for _, v := range env {
 		e.setEnv(c, v)
 	}
+}
+
+// javaClock keeps the timed waits of a JVM right. They are on the monotonic clock, which is left alone, and then
+// libfaketime up to 0.9.10 must not correct them: what it does by itself for glibc from 2.30 on has them end at once, so
+// that the JVM spins. With a speed, waits have to be as fast as the clock, which takes both.
+func javaClock(scaled bool) []corev1.EnvVar {
+	if scaled {
+		return []corev1.EnvVar{{Name: "FAKETIME_FORCE_MONOTONIC_FIX", Value: "1"}}
+	}
+	return []corev1.EnvVar{{Name: "FAKETIME_DONT_FAKE_MONOTONIC", Value: "1"}, {Name: "FAKETIME_FORCE_MONOTONIC_FIX", Value: "0"}}
 }
