@@ -35,7 +35,7 @@ func faked(t *testing.T, value string, more ...string) *node {
 
 func numbers(t *testing.T, text string) (out []int64) {
 	t.Helper()
-	for _, field := range strings.Fields(text) {
+	for field := range strings.FieldsSeq(text) {
 		n, err := strconv.ParseInt(field, 10, 64)
 		require.NoError(t, err, text)
 		out = append(out, n)
