@@ -251,7 +251,10 @@ func TestInstallFails(t *testing.T) {
 	require.False(t, r.trust.has(r.own.pem()), "half is not enough")
 	r.announce(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
-	r.reachable = func(context.Context) error { cancel(); return nil } // it ends behind the first attempt
+	r.failed = func() { // it ends behind the first attempt
+		r.failures++
+		cancel()
+	}
 	r.run(ctx)
 	require.Equal(t, 2, r.failures)
 	require.Contains(t, r.log.String(), "webhook configurations are not up to date")
