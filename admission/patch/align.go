@@ -214,7 +214,7 @@ func (m *matcher) byText() {
 	where := map[string][]int{}
 	for i, used := range m.used {
 		if !used {
-			if text, err := marshal(m.a.Index(i), false); err == nil {
+			if text, err := marshal(m.a.Index(i)); err == nil {
 				where[string(text)] = append(where[string(text)], i)
 			}
 		}
@@ -223,7 +223,7 @@ func (m *matcher) byText() {
 		if i >= 0 {
 			continue
 		}
-		text, err := marshal(m.b.Index(j), false)
+		text, err := marshal(m.b.Index(j))
 		if same := where[string(text)]; err == nil && len(same) > 0 {
 			m.pair(same[0], j)
 			where[string(text)] = same[1:]

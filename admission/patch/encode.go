@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -34,13 +35,13 @@ func (e *encoder) encode(v reflect.Value, quoted bool) (json.RawMessage, error) 
 	if quoted && string(text) != "null" {
 		return appendString(nil, string(text)), nil
 	}
-	return text[:len(text):len(text)], nil
+	return slices.Clip(text), nil
 }
 
 // marshal is encode for one value.
-func marshal(v reflect.Value, quoted bool) (json.RawMessage, error) {
+func marshal(v reflect.Value) (json.RawMessage, error) {
 	var e encoder
-	return e.encode(v, quoted)
+	return e.encode(v, false)
 }
 
 // appendString appends s as a JSON string.

@@ -135,8 +135,8 @@ func equalOpaque(a, b reflect.Value) bool {
 	if reflect.DeepEqual(a.Interface(), b.Interface()) {
 		return true
 	}
-	ta, errA := marshal(a, false)
-	tb, errB := marshal(b, false)
+	ta, errA := marshal(a)
+	tb, errB := marshal(b)
 	return errA == nil && errB == nil && bytes.Equal(ta, tb)
 }
 

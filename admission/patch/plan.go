@@ -272,7 +272,7 @@ func isNull(p *plan, v reflect.Value) bool {
 	if p.shape != shapeOpaque || !v.IsZero() {
 		return false
 	}
-	text, err := marshal(v, false)
+	text, err := marshal(v)
 	return err == nil && string(text) == "null"
 }
 
