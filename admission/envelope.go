@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	kjson "sigs.k8s.io/json"
 
@@ -128,14 +129,10 @@ func textOf(v rawjson.Value) []byte {
 func encodeReview(apiVersion string, uid types.UID, resp *admissionv1.AdmissionResponse) ([]byte, error) {
 	answer := *resp
 	answer.UID = uid
-	text, err := json.Marshal(&answer)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 0, len(text)+96)
-	out = append(out, `{"kind":"AdmissionReview","apiVersion":"`...)
-	out = append(out, apiVersion...)
-	out = append(out, `","response":`...)
-	out = append(out, text...)
-	return append(out, "}\n"...), nil
+	var out bytes.Buffer
+	err := json.NewEncoder(&out).Encode(&admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: apiVersion},
+		Response: &answer,
+	})
+	return out.Bytes(), err
 }

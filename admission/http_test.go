@@ -136,9 +136,9 @@ func TestDeadlineAndPlaces(t *testing.T) {
 			return nil
 		}))
 	t.Cleanup(func() { once.Do(func() { close(release) }) })
-	w := post(h, "/?timeout=1s", reviewBody(t)) // long enough for the mutator to be reached on a busy machine
+	w := post(h, "/?timeout=2s", reviewBody(t)) // long enough for the mutator to be reached on a busy machine
 	require.Equal(t, http.StatusInternalServerError, w.Code)
-	require.Contains(t, w.Body.String(), "mutator slow did not finish within 900ms: context deadline exceeded")
+	require.Contains(t, w.Body.String(), "mutator slow did not finish within 1.8s: context deadline exceeded")
 	o := <-observed
 	require.Equal(t, "705ab4f5-6393-11e8-b7cc-42010a800002", string(o.Request.UID))
 	require.Equal(t, http.StatusInternalServerError, o.Code)

@@ -17,8 +17,9 @@ type Key struct {
 	Values   string // what to write, in words
 	Doc      string // what it does
 
-	parse func(text string) (any, error)
-	exact bool // blanks around it count
+	parse   func(text string) (any, error)
+	exact   bool   // blanks around it count
+	trigger string // the key without which the injector does nothing
 }
 
 // The Set's own keys.
@@ -42,8 +43,9 @@ func newSchema(prefix string, configured []Injector) schema {
 	all := append(builtins(), configured...)
 	s.add(Key{Name: optKey, Values: boolWords, Doc: "`false` turns everything off for this Pod.", parse: parseBool})
 	for _, i := range all {
-		for _, k := range i.keys() {
-			k.Injector = i.Name()
+		keys := i.keys()
+		for _, k := range keys {
+			k.Injector, k.trigger = i.Name(), keys[0].Name
 			s.add(k)
 		}
 	}
@@ -198,21 +200,18 @@ func get[T any](v *values, name string, fallback T) T {
 	return fallback
 }
 
-// requireTrigger refuses keys that do nothing because the Pod does not ask for their injector. Defaults may be there
+// requireTriggers refuses keys that do nothing because the Pod does not ask for their injector. Defaults may be there
 // for Pods that do.
-func (v *values) requireTrigger(i Injector) {
-	if i.asked(v) {
-		return
-	}
-	keys := i.keys()
-	for _, name := range sortedKeys(v.typed) {
-		trigger := keys[0].Name
-		if !v.own[name] || v.has(trigger) {
+func (s *schema) requireTriggers(v *values, injectors ...Injector) {
+	for name := range v.typed {
+		k, _ := s.find(name)
+		if !v.own[name] || v.has(k.trigger) {
 			continue
 		}
-		_, pattern, _ := cutStream(name)
-		if slices.ContainsFunc(keys, func(k Key) bool { return k.Name == name || k.Name == pattern }) {
-			v.refuse(name, fmt.Sprintf("it does nothing without %s/%s; add that, or remove this", v.prefix, trigger))
+		for _, i := range injectors {
+			if i.Name() == k.Injector && !i.asked(v) {
+				v.refuse(name, fmt.Sprintf("it does nothing without %s/%s; add that, or remove this", v.prefix, k.trigger))
+			}
 		}
 	}
 }

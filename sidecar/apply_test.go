@@ -284,3 +284,19 @@ func TestParseLog(t *testing.T) {
 	require.ErrorContains(t, err, "it does nothing without")
 	require.ErrorContains(t, err, "cpus")
 }
+
+// TestWrapperOfTheImage: for images without a shell, a program of the platform's takes its place, and nothing else is
+// another.
+func TestWrapperOfTheImage(t *testing.T) {
+	f := shipper()
+	pod := annotate(podOf(t, webPod), map[string]string{"log.paths": "/srv/log/*.log"})
+	usual, _, err := newSet(t, f).Apply(pod, sidecar.Namespace{})
+	require.NoError(t, err)
+	f.Wrapper = []string{"/drain", "--verbose"}
+	out := requireLaws(t, newSet(t, f), pod, sidecar.Namespace{})
+	i := len(out.Spec.InitContainers) - 1
+	require.Equal(t, []string{"/drain", "--verbose", "5"}, out.Spec.InitContainers[i].Command)
+	require.Equal(t, "filebeat", out.Spec.InitContainers[i].Args[0])
+	out.Spec.InitContainers[i].Command = usual.Spec.InitContainers[i].Command
+	require.Equal(t, encode(t, usual), encode(t, out))
+}

@@ -127,7 +127,7 @@ func (s Sidecar) inject(e *edit) {
 		return
 	}
 	for _, v := range s.Volumes {
-		e.addVolume(s.Name(), v)
+		e.addVolume(s.Name(), *v.DeepCopy())
 	}
 	for _, c := range e.containers() {
 		for _, v := range s.Env {

@@ -45,6 +45,11 @@
 // gets SIGTERM when the application has ended. The Pod's termination grace period is raised by what that takes, once.
 // An application that does not end on SIGTERM gets the longer period too, and leaves the drain none of it.
 //
+// For images without a shell, [Filebeat].Wrapper names a program that does the same. There is no mode without any: a
+// preStop hook of a native sidecar (also the sleep action of KEP-3960) begins when the Pod is deleted, beside the
+// application and not behind it, so it would have to last for the whole grace period on every deletion; and nothing would
+// start the shipper again.
+//
 // # Limits
 //
 // An annotation can't say what is in an image, and admission does not see it. An empty volume at the directory of the

@@ -11,7 +11,7 @@ import (
 )
 
 // edit is a Pod that is being worked on. Everything that injectors add goes through it: it never overwrites what the
-// user wrote, and it writes the record.
+// user wrote, and it writes the record. What it is given becomes part of the Pod, so injectors copy what is theirs.
 type edit struct {
 	pod      *corev1.Pod
 	values   *values
@@ -159,7 +159,7 @@ func (e *edit) addVolume(key string, v corev1.Volume) {
 		e.refuse(key, "it needs a volume named %s, and the Pod has another of that name; rename that", v.Name)
 		return
 	}
-	e.pod.Spec.Volumes = append(e.pod.Spec.Volumes, *v.DeepCopy())
+	e.pod.Spec.Volumes = append(e.pod.Spec.Volumes, v)
 	e.record.Volumes = append(e.record.Volumes, v.Name)
 }
 
@@ -180,14 +180,14 @@ func (e *edit) free(key, container string) bool {
 
 func (e *edit) addContainer(key string, c corev1.Container) {
 	if e.free(key, c.Name) {
-		e.pod.Spec.Containers = append(e.pod.Spec.Containers, *c.DeepCopy())
+		e.pod.Spec.Containers = append(e.pod.Spec.Containers, c)
 		e.record.Containers = append(e.record.Containers, c.Name)
 	}
 }
 
 func (e *edit) addInitContainer(key string, c corev1.Container) {
 	if e.free(key, c.Name) {
-		e.pod.Spec.InitContainers = append(e.pod.Spec.InitContainers, *c.DeepCopy())
+		e.pod.Spec.InitContainers = append(e.pod.Spec.InitContainers, c)
 		e.record.InitContainers = append(e.record.InitContainers, c.Name)
 	}
 }

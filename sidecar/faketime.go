@@ -12,7 +12,8 @@ import (
 )
 
 // FakeTime gives containers another time with libfaketime. Programs that are linked statically, and those of Go, keep
-// the true one.
+// the true one. A start, and a speed, count from the first process of a container, of which the others learn by
+// /dev/shm: what is started while a killed container's files are still there starts over.
 type FakeTime struct{ Library }
 
 const (
@@ -41,8 +42,10 @@ func (f FakeTime) asked(v *values) bool { return v.has(faketimeKey) }
 
 // fakeTime is a value of FAKETIME.
 type fakeTime struct {
-	text           string
-	frozen, scaled bool
+	text    string
+	frozen  bool
+	scaled  bool
+	running bool // counts from when the container's first process has started
 }
 
 var fakeOffset = regexp.MustCompile(`^[+-][0-9]{1,9}(\.[0-9]{1,9})?[smhdy]?$`)
@@ -58,14 +61,14 @@ func parseFakeTime(text string) (any, error) {
 		}
 	}
 	if fakeOffset.MatchString(at) {
-		return fakeTime{text: text, scaled: scaled}, nil
+		return fakeTime{text: text, scaled: scaled, running: scaled}, nil
 	}
 	date, start := strings.CutPrefix(at, "@")
 	when, err := time.Parse(time.DateTime, date)
 	if err != nil || scaled && !start || when.Format(time.DateTime) != date {
 		return nil, wrong
 	}
-	return fakeTime{text: text, frozen: !start, scaled: scaled}, nil
+	return fakeTime{text: text, frozen: !start, scaled: scaled, running: start}, nil
 }
 
 func (f FakeTime) inject(e *edit) {
@@ -106,19 +109,26 @@ func (f FakeTime) fake(e *edit, c *corev1.Container, want fakeTime) {
 	if own := lastEnv(c, "FAKETIME"); own != nil {
 		e.warn("faketime: container " + c.Name + " sets FAKETIME itself, which stays")
 	}
-	env := []corev1.EnvVar{
-		{Name: "FAKETIME", Value: want.text},
-		{Name: "FAKETIME_DISABLE_SHM", Value: "1"}, // stale files of another process would decide
-		{Name: "FAKETIME_DONT_RESET", Value: "1"},  // children go on, and do not start over
+	env := []corev1.EnvVar{{Name: "FAKETIME", Value: want.text}}
+	if want.running { // children go on, and do not start over: they learn of the start by shared memory
+		env = append(env, corev1.EnvVar{Name: "FAKETIME_DONT_RESET", Value: "1"})
+	} else { // one process needs nothing of another, and files that a killed one has left could be in the way
+		env = append(env, corev1.EnvVar{Name: "FAKETIME_DISABLE_SHM", Value: "1"})
 	}
 	if get(e.values, "faketime.java", false) {
-		name := "FAKETIME_DONT_FAKE_MONOTONIC"
-		if want.scaled {
-			name = "FAKETIME_FORCE_MONOTONIC_FIX"
-		}
-		env = append(env, corev1.EnvVar{Name: name, Value: "1"})
+		env = append(env, javaClock(want.scaled)...)
 	}
 	for _, v := range env {
 		e.setEnv(c, v)
 	}
+}
+
+// javaClock keeps the timed waits of a JVM right. They are on the monotonic clock, which is left alone, and then
+// libfaketime up to 0.9.10 must not correct them: what it does by itself for glibc from 2.30 on has them end at once, so
+// that the JVM spins. With a speed, waits have to be as fast as the clock, which takes both.
+func javaClock(scaled bool) []corev1.EnvVar {
+	if scaled {
+		return []corev1.EnvVar{{Name: "FAKETIME_FORCE_MONOTONIC_FIX", Value: "1"}}
+	}
+	return []corev1.EnvVar{{Name: "FAKETIME_DONT_FAKE_MONOTONIC", Value: "1"}, {Name: "FAKETIME_FORCE_MONOTONIC_FIX", Value: "0"}}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ import (
 // The configuration of the shipper is rendered into an annotation of the Pod, from where a downwardAPI volume brings it
 // into the container: there is no ConfigMap to be made or collected, nothing is quoted for a shell, and kubectl shows it.
 type Filebeat struct {
-	// Image is that of Filebeat, 8.15 or later, with sh, sleep and kill. It may run as any user of group 0.
+	// Image is that of Filebeat, 8.15 or later, with /bin/sh, sleep and kill, or Wrapper. It may run as any user of group 0.
 	Image            string            `json:"image"`
 	ImagePullPolicy  corev1.PullPolicy `json:"imagePullPolicy,omitempty"`
 	ImagePullSecrets []string          `json:"imagePullSecrets,omitempty"` // added to those of the Pod
@@ -35,6 +36,13 @@ type Filebeat struct {
 	Drain metav1.Duration `json:"drain,omitzero"`
 	// Flush is how long it then waits for what was read to be acknowledged. 10 s if zero.
 	Flush metav1.Duration `json:"flush,omitzero"`
+	// Wrapper is a program of the image, and arguments, for images without a shell: it does what the shell program does
+	// that is the container's first process otherwise. Behind its own arguments it gets the seconds to drain, and the
+	// shipper with its arguments. It runs the shipper, and again a second after it ended by itself, also while it drains.
+	// On SIGTERM or SIGINT it waits for that many seconds, passes SIGTERM on, waits for the shipper to end, and exits
+	// with 0; more of these signals change nothing. internal/e2e/sidecar/testdata/drain in this repository is such a
+	// program, in Go.
+	Wrapper []string `json:"wrapper,omitempty"`
 	// Resources of the container. A Pod of class Guaranteed gets requests equal to limits, BestEffort gets none. Requests
 	// of 20m and 64Mi and a limit of 256Mi if empty.
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
@@ -106,6 +114,9 @@ func (f Filebeat) validate() []error {
 	}
 	if t := f.target(); !fieldName.MatchString(t) {
 		errs = append(errs, fmt.Errorf("metadataTarget %q: write a field name such as kubernetes", t))
+	}
+	if w := f.Wrapper; len(w) > 0 && (!path.IsAbs(w[0]) || strings.Contains(strings.Join(w, " "), "$")) {
+		errs = append(errs, fmt.Errorf("wrapper %q: write the absolute path of a program, and arguments without dollars, which the kubelet would expand", w))
 	}
 	return append(errs, checkSecretNames(f.ImagePullSecrets)...)
 }
@@ -198,7 +209,7 @@ func (f Filebeat) container(e *edit, spec *LogSpec, serves *corev1.Container) co
 		Name:            shipperName,
 		Image:           f.Image,
 		ImagePullPolicy: f.ImagePullPolicy,
-		Command:         []string{"/bin/sh", "-c", wrapper, shipperName, strconv.FormatInt(drain, 10)},
+		Command:         append(f.wrapper(), strconv.FormatInt(drain, 10)),
 		Args:            []string{"filebeat", "-e", "--strict.perms=false", "-c", configDir + "/" + configFile},
 		Env: []corev1.EnvVar{
 			{Name: "SHIPPER_NAMESPACE", ValueFrom: field("metadata.namespace")},
@@ -222,6 +233,14 @@ func (f Filebeat) container(e *edit, spec *LogSpec, serves *corev1.Container) co
 		c.SecurityContext.RunAsGroup = &root
 	}
 	return c
+}
+
+// wrapper is the command of the container's first process, but for what it runs.
+func (f Filebeat) wrapper() []string {
+	if len(f.Wrapper) > 0 {
+		return slices.Clone(f.Wrapper)
+	}
+	return []string{"/bin/sh", "-c", wrapper, shipperName}
 }
 
 func (f Filebeat) configVolume(prefix string) corev1.Volume {

@@ -86,10 +86,14 @@ func (m Multiline) check() error {
 
 // streamsOf are the names of the streams with paths, the default stream first.
 func streamsOf(v *values) (names []string) {
-	for _, name := range sortedKeys(v.typed) {
-		if stream, pattern, ok := cutStream(name); ok && pattern == "log."+streamPart+".paths" {
-			names = append(names, stream)
+	for name := range v.typed {
+		if strings.HasPrefix(name, "log.") && strings.HasSuffix(name, ".paths") && name != pathsKey {
+			names = append(names, name)
 		}
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		names[i], _, _ = cutStream(name)
 	}
 	if v.has(pathsKey) {
 		names = slices.Insert(names, 0, defaultStream)
@@ -158,22 +162,20 @@ func (v *values) multiline(stream string, platform map[string]Multiline) *Multil
 			v.refuse(k, "it counts only for a pattern of one's own; write "+v.prefix+"/"+key+"=pattern:…, or remove this")
 		}
 	}
-	switch preset, ok := v.preset(m.preset, platform); {
+	switch {
 	case m.pattern != "":
 		return &Multiline{Pattern: m.pattern, Negate: get(v, negateKey, false), Match: get(v, matchKey, "after")}
 	case m.preset == "none":
 		return nil
-	case ok:
-		preset.Match = cmp.Or(preset.Match, "after")
-		return &preset
 	}
-	v.refuse(key, "there is no such preset; write one of none, "+strings.Join(sortedKeys(merged(presets(), platform)), ", ")+", or pattern: and a regular expression")
-	return nil
-}
-
-func (v *values) preset(name string, platform map[string]Multiline) (Multiline, bool) {
-	m, ok := merged(presets(), platform)[name]
-	return m, ok
+	known := merged(presets(), platform)
+	preset, ok := known[m.preset]
+	if !ok {
+		v.refuse(key, "there is no such preset; write one of none, "+strings.Join(sortedKeys(known), ", ")+", or pattern: and a regular expression")
+		return nil
+	}
+	preset.Match = cmp.Or(preset.Match, "after")
+	return &preset
 }
 
 func merged[V any](a, b map[string]V) map[string]V {
@@ -186,7 +188,7 @@ func merged[V any](a, b map[string]V) map[string]V {
 // strayStreams refuses keys of streams that have no paths.
 func (v *values) strayStreams() {
 	streams := streamsOf(v)
-	for _, name := range sortedKeys(v.typed) {
+	for name := range v.typed {
 		if stream, _, ok := cutStream(name); ok && v.own[name] && !slices.Contains(streams, stream) {
 			v.refuse(name, fmt.Sprintf("it does nothing without %s/log.%s.paths; add that, or remove this", v.prefix, stream))
 		}
@@ -204,7 +206,7 @@ func (s *Set) ParseLog(annotations, defaults map[string]string) (LogSpec, error)
 			platform = f.Presets
 		}
 	}
-	v.requireTrigger(Filebeat{})
+	s.schema.requireTriggers(v, Filebeat{})
 	spec := v.logSpec(platform)
 	if err := v.problems.err(); err != nil {
 		return LogSpec{}, err

@@ -233,6 +233,8 @@ func TestNewRefuses(t *testing.T) {
 		"tls.ca: there is no PEM block":           {sidecar.Filebeat{Output: sidecar.Output{Kafka: &sidecar.Kafka{Hosts: hosts, TLS: &sidecar.TLS{CA: "x"}}}}},
 		"tls.ca: x509":                            {sidecar.Filebeat{Output: sidecar.Output{Kafka: &sidecar.Kafka{Hosts: hosts, TLS: &sidecar.TLS{CA: "-----BEGIN X-----\n-----END X-----\n"}}}}},
 		"drain 1s: write 5s to 5m0s":              {sidecar.Filebeat{Drain: metav1.Duration{Duration: 1e9}}},
+		`wrapper ["drain"]: write the absolute`:   {sidecar.Filebeat{Wrapper: []string{"drain"}}},
+		`wrapper ["/drain" "$(A)"]: write the`:    {sidecar.Filebeat{Wrapper: []string{"/drain", "$(A)"}}},
 		"flush 1h0m0s: write 1s to 5m0s":          {sidecar.Filebeat{Flush: metav1.Duration{Duration: 3600e9}}},
 		"presets.java: the name is taken":         {sidecar.Filebeat{Presets: map[string]sidecar.Multiline{"java": {Pattern: "x"}}}},
 		`presets.x: match "y"`:                    {sidecar.Filebeat{Presets: map[string]sidecar.Multiline{"x": {Pattern: "x", Match: "y"}}}},

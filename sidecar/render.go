@@ -15,7 +15,7 @@ import (
 // Every text of a user's is quoted for YAML, and its dollars for go-ucfg, which would expand ${…} otherwise.
 func (f Filebeat) Render(spec LogSpec) ([]byte, error) {
 	topic, index, required := f.Output.defaults()
-	w := yamlWriter{}
+	w := yamlWriter{make([]byte, 0, 2048)}
 	w.line(0, "filebeat.inputs:")
 	for _, s := range spec.Streams {
 		s.Topic, s.Index = cmp.Or(s.Topic, topic), cmp.Or(s.Index, index)
@@ -34,7 +34,7 @@ func (f Filebeat) Render(spec LogSpec) ([]byte, error) {
 		o.Elasticsearch.render(&w)
 	}
 	w.line(0, "logging: {level: warning, to_stderr: true, to_files: false, metrics.enabled: false}")
-	return []byte(w.b.String()), nil
+	return w.b, nil
 }
 
 func (f Filebeat) input(w *yamlWriter, container string, s LogStream) {
@@ -146,29 +146,45 @@ func (s *Elasticsearch) render(w *yamlWriter) {
 }
 
 // yamlWriter writes YAML in block style.
-type yamlWriter struct{ b strings.Builder }
+type yamlWriter struct{ b []byte }
 
 func (w *yamlWriter) line(depth int, text string) {
-	for range depth {
-		w.b.WriteString("  ")
-	}
-	w.b.WriteString(text)
-	w.b.WriteByte('\n')
+	w.indent(depth)
+	w.b = append(append(w.b, text...), '\n')
 }
 
-func (w *yamlWriter) text(depth int, key, value string) { w.line(depth, key+": "+quoted(value)) }
+func (w *yamlWriter) indent(depth int) {
+	for range depth {
+		w.b = append(w.b, "  "...)
+	}
+}
+
+func (w *yamlWriter) text(depth int, key, value string) {
+	w.indent(depth)
+	w.b = append(append(w.b, key...), ": "...)
+	w.quoted(value)
+}
 
 func (w *yamlWriter) list(depth int, key string, values []string) {
 	w.line(depth, key+":")
 	for _, v := range values {
-		w.line(depth, "- "+quoted(v))
+		w.indent(depth)
+		w.b = append(w.b, "- "...)
+		w.quoted(v)
 	}
 }
 
-// quoted is a YAML scalar that is a string whatever is in it, and that go-ucfg leaves alone. Values can't have line
-// ends: everything was looked at by printable.
-func quoted(text string) string {
-	return "'" + strings.ReplaceAll(strings.ReplaceAll(text, "$", "$$"), "'", "''") + "'"
+// quoted ends a line with a scalar that is a string whatever is in it, and that go-ucfg leaves alone. Values can't have
+// line ends: everything was looked at by printable.
+func (w *yamlWriter) quoted(text string) {
+	w.b = append(w.b, '\'')
+	for i := range len(text) {
+		if c := text[i]; c == '$' || c == '\'' {
+			w.b = append(w.b, c)
+		}
+		w.b = append(w.b, text[i])
+	}
+	w.b = append(w.b, '\'', '\n')
 }
 
 // yamlKey is the name of a field. Some words are no strings in YAML 1.1, and a key of another type is an error.

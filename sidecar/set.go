@@ -36,6 +36,7 @@ type Injector interface {
 type Set struct {
 	prefix    string
 	injectors []Injector // by rank and name
+	missing   []Injector // those that Pods can name and the platform has not configured
 	schema    schema     // of all injectors there are, configured or not
 }
 
@@ -68,6 +69,11 @@ func New(prefix string, injectors ...Injector) (*Set, error) {
 	slices.SortFunc(s.injectors, func(a, b Injector) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Name(), b.Name()))
 	})
+	for _, i := range builtins() {
+		if !seen[i.Name()] {
+			s.missing = append(s.missing, i)
+		}
+	}
 	s.schema = newSchema(s.prefix, s.injectors)
 	return s, nil
 }
@@ -121,7 +127,9 @@ func (s *Set) Apply(pod *corev1.Pod, ns Namespace) (*corev1.Pod, Outcome, error)
 		return nil, Outcome{}, v.problems.err()
 	}
 	base := pod.DeepCopy()
-	rec.eject(base, s.prefix)
+	if injected {
+		rec.eject(base, s.prefix)
+	}
 	e := newEdit(base, s.prefix, v, ns, rec)
 	s.inject(e)
 	e.finish()
@@ -140,10 +148,8 @@ func (s *Set) inject(e *edit) {
 		reason, detail = ReasonOptedOut, s.prefix+"/"+optKey+" is false"
 	}
 	duplicate := e.duplicate()
-	configured := map[string]bool{}
+	s.schema.requireTriggers(e.values, s.injectors...)
 	for _, i := range s.injectors {
-		configured[i.Name()] = true
-		e.values.requireTrigger(i)
 		if !i.asked(e.values) {
 			continue
 		}
@@ -158,8 +164,8 @@ func (s *Set) inject(e *edit) {
 			i.inject(e)
 		}
 	}
-	for _, i := range builtins() {
-		if !configured[i.Name()] && i.asked(e.values) {
+	for _, i := range s.missing {
+		if i.asked(e.values) {
 			e.skip(i.Name(), ReasonNotConfigured, "this cluster does not have it")
 		}
 	}

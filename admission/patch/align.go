@@ -71,20 +71,27 @@ func (m *matcher) pair(i, j int) {
 // byKey pairs elements of the same key. It reports false, having done nothing, where keys are empty or not unique: then
 // they identify nothing.
 func (m *matcher) byKey(key *field) bool {
+	const taken = -1
 	index, ok := keysOf(key, m.a)
-	if !ok {
-		return false
+	for j := 0; ok && j < len(m.match); j++ {
+		var text string
+		if text, ok = keyText(key, m.b.Index(j)); !ok {
+			break
+		}
+		i, known := index[text]
+		if known {
+			m.match[j], ok = i, i != taken
+		}
+		index[text] = taken
 	}
-	other, ok := keysOf(key, m.b)
-	if !ok {
-		return false
-	}
-	for k, j := range other {
-		if i, ok := index[k]; ok {
+	for j, i := range m.match {
+		if !ok {
+			m.match[j] = -1
+		} else if i >= 0 {
 			m.pair(i, j)
 		}
 	}
-	return true
+	return ok
 }
 
 // sameKeys reports the usual case, in which keys identify the elements and none of these came, went or moved. For the
@@ -130,17 +137,22 @@ func keyOf(key *field, element reflect.Value) (reflect.Value, bool) {
 func keysOf(key *field, list reflect.Value) (map[string]int, bool) {
 	index := make(map[string]int, list.Len())
 	for i := range list.Len() {
-		v, ok := keyOf(key, list.Index(i))
-		if !ok || isEmptyKey(v) {
-			return nil, false
-		}
-		text := scalarText(v)
-		if _, taken := index[text]; taken {
+		text, ok := keyText(key, list.Index(i))
+		if _, taken := index[text]; taken || !ok {
 			return nil, false
 		}
 		index[text] = i
 	}
 	return index, true
+}
+
+// keyText returns the key of an element, or false when it has none.
+func keyText(key *field, element reflect.Value) (string, bool) {
+	v, ok := keyOf(key, element)
+	if !ok || isEmptyKey(v) {
+		return "", false
+	}
+	return scalarText(v), true
 }
 
 func scalarText(v reflect.Value) string {
@@ -202,7 +214,7 @@ func (m *matcher) byText() {
 	where := map[string][]int{}
 	for i, used := range m.used {
 		if !used {
-			if text, err := marshal(m.a.Index(i), false); err == nil {
+			if text, err := marshal(m.a.Index(i)); err == nil {
 				where[string(text)] = append(where[string(text)], i)
 			}
 		}
@@ -211,7 +223,7 @@ func (m *matcher) byText() {
 		if i >= 0 {
 			continue
 		}
-		text, err := marshal(m.b.Index(j), false)
+		text, err := marshal(m.b.Index(j))
 		if same := where[string(text)]; err == nil && len(same) > 0 {
 			m.pair(same[0], j)
 			where[string(text)] = same[1:]

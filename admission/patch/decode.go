@@ -120,17 +120,15 @@ func (d *decoder) structure(p *plan, v reflect.Value, x rawjson.Value) bool {
 	if x.Kind() != '{' {
 		return false
 	}
-	var seen [4]uint64
+	var seen fieldSet
 	for name, value := range x.Members() {
 		f := p.byName[string(name)]
 		if f == nil {
 			continue
 		}
-		word, bit := f.number/64, uint64(1)<<(f.number%64)
-		if word >= len(seen) || seen[word]&bit != 0 || f.quoted {
+		if !seen.add(f.number) || f.quoted {
 			return false
 		}
-		seen[word] |= bit
 		if value == d.skip {
 			continue
 		}
@@ -139,6 +137,19 @@ func (d *decoder) structure(p *plan, v reflect.Value, x rawjson.Value) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// fieldSet is the members of an object that were seen.
+type fieldSet [4]uint64
+
+// add reports false for a field that is in the set, or has no place in it.
+func (s *fieldSet) add(number int) bool {
+	word, bit := number/64, uint64(1)<<(number%64)
+	if word >= len(s) || s[word]&bit != 0 {
+		return false
+	}
+	s[word] |= bit
 	return true
 }
 

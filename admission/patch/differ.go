@@ -72,6 +72,7 @@ type walk struct {
 	doc    *Document
 	source []step
 	path   []byte // a JSON Pointer
+	out    encoder
 	ops    Patch
 	err    error
 }
@@ -157,7 +158,7 @@ func (w *walk) write(op string, v reflect.Value, quoted bool) {
 	if w.err != nil {
 		return
 	}
-	text, err := marshal(v, quoted)
+	text, err := w.out.encode(v, quoted)
 	if err != nil {
 		w.err = fmt.Errorf("%s: %w", w.path, err)
 		return

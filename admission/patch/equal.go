@@ -2,13 +2,11 @@ package patch
 
 import (
 	"bytes"
-	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -137,8 +135,8 @@ func equalOpaque(a, b reflect.Value) bool {
 	if reflect.DeepEqual(a.Interface(), b.Interface()) {
 		return true
 	}
-	ta, errA := marshal(a, false)
-	tb, errB := marshal(b, false)
+	ta, errA := marshal(a)
+	tb, errB := marshal(b)
 	return errA == nil && errB == nil && bytes.Equal(ta, tb)
 }
 
@@ -172,50 +170,6 @@ func changedKeys(p *plan, a, b reflect.Value) ([]mapEntry, error) {
 	}
 	slices.SortFunc(keys, func(x, y mapEntry) int { return strings.Compare(x.name, y.name) })
 	return keys, nil
-}
-
-// marshal is json.Marshal without the escapes that HTML needs, which only make patches hard to read.
-func marshal(v reflect.Value, quoted bool) (json.RawMessage, error) {
-	if v.Kind() == reflect.String && v.Type() == reflect.TypeFor[string]() && !quoted {
-		return appendString(nil, v.String()), nil
-	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	i := v.Interface()
-	if v.CanAddr() {
-		i = v.Addr().Interface() // for marshalers with pointer receivers
-	}
-	if err := enc.Encode(i); err != nil {
-		return nil, err
-	}
-	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
-	if quoted && string(text) != "null" {
-		return appendString(nil, string(text)), nil
-	}
-	return text, nil
-}
-
-// appendString appends s as a JSON string.
-func appendString(dst []byte, s string) []byte {
-	start := len(dst)
-	dst = append(dst, '"')
-	for i := range len(s) {
-		c := s[i]
-		if c < 0x20 || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return append(dst[:start], quote(s)...)
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, '"')
-}
-
-func quote(s string) []byte {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always has a JSON form
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 // appendIndex appends an array index as a token of a JSON Pointer.

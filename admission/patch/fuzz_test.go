@@ -89,7 +89,7 @@ func fuzzDecode(c *core, text []byte) any {
 	return v
 }
 
-// Any document decodes as sigs.k8s.io/json decodes it, or not, as it does.
+// Any document decodes as sigs.k8s.io/json decodes it, or not, as it does, and so is what it checks without decoding.
 func FuzzDecode(f *testing.F) {
 	for _, raw := range corpus(f) {
 		f.Add(raw)
@@ -103,6 +103,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, c := range cores {
+			requireFitsIsRight(t, c, text)
 			got, err := c.decode(doc)
 			want := c.new()
 			wantErr := kjson.UnmarshalCaseSensitivePreserveInts(doc.withoutManagedFields(), want)

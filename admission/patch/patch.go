@@ -3,6 +3,7 @@ package patch
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,7 +56,11 @@ type Patch []Operation
 
 // AppendJSON appends the patch as a JSON array.
 func (p Patch) AppendJSON(dst []byte) []byte {
-	dst = append(dst, '[')
+	size := 2
+	for _, o := range p {
+		size += len(`{"op":"replace","from":"","path":"","value":},`) + len(o.From) + len(o.Path) + len(o.Value)
+	}
+	dst = append(slices.Grow(dst, size), '[')
 	for i, o := range p {
 		if i > 0 {
 			dst = append(dst, ',')

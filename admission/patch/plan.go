@@ -46,6 +46,7 @@ type field struct {
 	omitZero  bool
 	isZero    bool   // has an IsZero method that omitzero obeys
 	quoted    bool   // the ",string" option
+	hidden    bool   // in a struct embedded by a pointer that decoders can't set, as its type is not exported
 	mergeKey  string // of a list: the member that identifies its elements
 	tagged    bool
 }
@@ -132,10 +133,25 @@ func (ps planner) fieldsOf(t reflect.Type) []field {
 	out := make([]field, 0, len(best))
 	for i := range found {
 		if best[found[i].name] == i && !ambiguous(found, i) {
+			found[i].hidden = hidden(t, found[i].index)
 			out = append(out, found[i])
 		}
 	}
 	return out
+}
+
+func hidden(t reflect.Type, index []int) bool {
+	for _, i := range index {
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		f := t.Field(i)
+		if f.Anonymous && !f.IsExported() && f.Type.Kind() == reflect.Pointer {
+			return true
+		}
+		t = f.Type
+	}
+	return false
 }
 
 // dominates reports whether a hides b, which has the same name.
@@ -256,7 +272,7 @@ func isNull(p *plan, v reflect.Value) bool {
 	if p.shape != shapeOpaque || !v.IsZero() {
 		return false
 	}
-	text, err := marshal(v, false)
+	text, err := marshal(v)
 	return err == nil && string(text) == "null"
 }
 

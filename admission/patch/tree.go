@@ -13,8 +13,12 @@ import (
 // RFC 6902 and than the API server's library where those are lenient: no negative or padded indexes, no "-", removal
 // and replacement only of what is there.
 type tree struct {
-	value   rawjson.Value // before it is opened
-	opened  bool
+	value rawjson.Value // before it is opened
+	*level
+}
+
+// level is a container that was opened.
+type level struct {
 	list    bool
 	members []treeMember
 	byName  map[string]int // of the members, where there are many
@@ -32,18 +36,19 @@ const manyMembers = 32
 
 // open takes one level of a container apart.
 func (t *tree) open() error {
-	if t.opened {
+	if t.level != nil {
 		return nil
 	}
 	switch t.value.Kind() {
 	case '{':
+		t.level = &level{}
 		t.members = make([]treeMember, 0, t.value.Len()+1) // a patch rarely adds more than one
 		for name, value := range t.value.Members() {
 			t.members = append(t.members, treeMember{name: name, value: tree{value: value}})
 		}
 		t.indexMembers()
 	case '[':
-		t.list = true
+		t.level = &level{list: true}
 		t.items = make([]tree, 0, t.value.Len()+1)
 		for value := range t.value.Elements() {
 			t.items = append(t.items, tree{value: value})
@@ -51,12 +56,11 @@ func (t *tree) open() error {
 	default:
 		return errors.New("the path goes through a value that is no object or array")
 	}
-	t.opened = true
 	return nil
 }
 
 // find returns the index of a member, or -1. A member that is there twice has no one meaning.
-func (t *tree) find(name string) (int, error) {
+func (t *level) find(name string) (int, error) {
 	if t.byName != nil {
 		i, ok := t.byName[name]
 		switch {
@@ -81,7 +85,7 @@ func (t *tree) find(name string) (int, error) {
 }
 
 // indexMembers makes the map of a large object, in which -1 stands for a name that is there twice.
-func (t *tree) indexMembers() {
+func (t *level) indexMembers() {
 	if len(t.members) < manyMembers {
 		return
 	}
@@ -96,7 +100,7 @@ func (t *tree) indexMembers() {
 }
 
 // existing is find for a member that must be there.
-func (t *tree) existing(name string) (int, error) {
+func (t *level) existing(name string) (int, error) {
 	i, err := t.find(name)
 	if err == nil && i < 0 {
 		err = fmt.Errorf("the document has no member %q", name)
@@ -105,7 +109,7 @@ func (t *tree) existing(name string) (int, error) {
 }
 
 // parent opens the containers on the way to the last token of the path and returns the innermost.
-func (t *tree) parent(path []string) (*tree, error) {
+func (t *tree) parent(path []string) (*level, error) {
 	if err := t.open(); err != nil {
 		return nil, err
 	}
@@ -127,7 +131,7 @@ func (t *tree) parent(path []string) (*tree, error) {
 			return nil, err
 		}
 	}
-	return t, nil
+	return t.level, nil
 }
 
 // put adds or replaces the value at the path.

@@ -158,11 +158,11 @@ func (c *core) checkOperation(doc *tree, o Operation) error {
 		_, err := doc.take(to)
 		return err
 	}
-	if err := c.checkValue(to, o.Value); err != nil {
-		return err
-	}
 	value, err := rawjson.Parse(o.Value)
 	if err != nil {
+		return err
+	}
+	if err := c.checkValue(to, value); err != nil {
 		return err
 	}
 	return doc.put(o.Op, to, tree{value: value})
@@ -216,38 +216,22 @@ func (p *plan) target() *plan {
 	return p
 }
 
-// checkValue decodes a value into the type that T has at the path.
-func (c *core) checkValue(path []string, value []byte) error {
+// checkValue makes sure that a value decodes strictly into the type that T has at the path. As in Decode, the library
+// that API servers use has the last word on what is out of the ordinary, and all errors are its.
+func (c *core) checkValue(path []string, value rawjson.Value) error {
 	p, f, err := c.typeAt(path)
 	if err != nil {
 		return err
 	}
 	if f != nil && f.quoted {
 		var inner string
-		if err := json.Unmarshal(value, &inner); err != nil {
+		if err := json.Unmarshal(value.Text(), &inner); err != nil {
 			return fmt.Errorf("value is not a quoted one: %w", err)
 		}
 		return kjson.UnmarshalCaseSensitivePreserveInts([]byte(inner), reflect.New(p.typ).Interface())
 	}
-	if p.typ.Kind() == reflect.String && p.shape == shapeScalar && isString(value) {
+	if fits(p, value) {
 		return nil
 	}
-	problems, err := kjson.UnmarshalStrict(value, reflect.New(p.typ).Interface())
-	if err != nil {
-		return err
-	}
-	return errors.Join(problems...)
-}
-
-// isString reports whether value is a JSON string without escapes, so that decoding it can't fail.
-func isString(value []byte) bool {
-	if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
-		return false
-	}
-	for _, c := range value[1 : len(value)-1] {
-		if c == '"' || c == '\\' || c < 0x20 {
-			return false
-		}
-	}
-	return true
+	return decodeStrictly(p, value)
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
-const soon, often = 10 * time.Second, 10 * time.Millisecond
+const soon, often = 30 * time.Second, 10 * time.Millisecond
 
 // awaitServing waits until a webhook serves, and returns the addresses of its metrics and of its HTTPS port.
 func awaitServing(t *testing.T, b *background) (metrics, https string) {

@@ -32,7 +32,8 @@ func TestWebhookManifests(t *testing.T) {
 	}
 	before := created()
 	token := c.ServiceAccountToken(t, "kubewright-webhook", "webhook")
-	installExample(t, c, "-kubeconfig="+c.WithToken(t, "webhook", token).Kubeconfig, "-config="+writeFixedConfig(t))
+	kubeconfig := "-kubeconfig=" + c.WithToken(t, "webhook", token).Kubeconfig
+	installExample(t, c, kubeconfig, "-config="+writeFixedConfig(t))
 	require.Equal(t, before+2, created(), "one configuration for each phase")
 
 	// Fixed addresses need rights of their own.
@@ -41,4 +42,11 @@ func TestWebhookManifests(t *testing.T) {
 	wantAddresses(t, c, shop, `redis-0=["10.20.20.10"] redis-1=["10.20.20.11"] redis-2=["10.20.20.12"]`)
 	c.MustKubectl(t, "annotate", "statefulset/redis", "--overwrite", poolKey+"=10.20.20.10-10.20.20.13", shop)
 	c.MustKubectl(t, "scale", "statefulset/redis", "--replicas=4", shop)
+
+	// And so do features that namespaces decide about. The last to install itself is the one that is asked.
+	t.Run("namespaces", func(t *testing.T) {
+		uninstallExample(t, c)
+		installExample(t, c, kubeconfig, "-config="+writeSidecarsConfig(t))
+		testNamespacesDecide(t, c)
+	})
 }

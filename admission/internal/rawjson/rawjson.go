@@ -43,7 +43,11 @@ func Parse(text []byte) (Value, error) {
 	if len(text) > math.MaxInt32 {
 		return Value{}, fmt.Errorf("JSON text of %d bytes is too long", len(text))
 	}
-	x := &index{text: text, spans: make([]span, 0, 16+len(text)/8)}
+	expected := 16 + len(text)/8
+	if len(text) > 0 && text[0] == '"' {
+		expected = 1 // a patch may add a long string
+	}
+	x := &index{text: text, spans: make([]span, 0, expected)}
 	end, err := x.value(x.space(0), 0)
 	if err != nil {
 		return Value{}, err

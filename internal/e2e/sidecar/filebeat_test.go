@@ -82,12 +82,23 @@ func (s *shipped) messages(file string) (out []string) {
 // that moment. Everything has to arrive, once.
 func TestNoTailIsLost(t *testing.T) {
 	program := filebeat(t)
+	t.Run("a shell", func(t *testing.T) { testNoTailIsLost(t, program, nil) })
+	t.Run("a program of the image", func(t *testing.T) {
+		drain := filepath.Join(t.TempDir(), "drain")
+		out, err := exec.Command("go", "build", "-o", drain, "./testdata/drain").CombinedOutput() //nolint:gosec // the test's own program
+		require.NoError(t, err, "%s", out)
+		testNoTailIsLost(t, program, []string{drain})
+	})
+}
+
+func testNoTailIsLost(t *testing.T, program string, wrapper []string) {
+	t.Helper()
 	dir, peer := t.TempDir(), &shipped{}
 	server := httptest.NewServer(peer)
 	t.Cleanup(server.Close)
 	f := shipper()
 	f.Output = sidecar.Output{Elasticsearch: &sidecar.Elasticsearch{Hosts: []string{server.URL}, Index: "logs"}}
-	f.Drain = metav1.Duration{Duration: 5 * time.Second}
+	f.Drain, f.Wrapper = metav1.Duration{Duration: 5 * time.Second}, wrapper
 	set := newSet(t, f)
 	out, _, err := set.Apply(annotate(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app"}}}}, map[string]string{
 		"log.paths": dir + "/logs/*.log", "log.multiline": "java", "log.fields": "zip=0123,yes=${HOME}$",
@@ -136,6 +147,9 @@ func TestNoTailIsLost(t *testing.T) {
 	require.Equal(t, "line 4999", got[lines])
 	require.Equal(t, "boom\n\tat a.B.c(B.java:1)", got[lines+1], "what may have more lines is waited for")
 	require.Equal(t, []string{"a new file"}, peer.messages("late.log"))
+	if wrapper != nil {
+		require.Equal(t, wrapper[0], cmd.Path)
+	}
 }
 
 // start runs a container's command here, with a directory of the test's in place of the volumes.
