@@ -96,11 +96,11 @@ var errNotAsked = fmt.Errorf("%w: not asked for", ErrNotVisible)
 //
 // An error means that these two files could not be read. That a controller cannot be seen is an answer: [Place.Err].
 func Locate(fsys fs.FS, pid int) (Group, error) {
-	m, err := ReadMounts(fsys, 0)
+	m, buf, err := readMounts(fsys, 0)
 	if err != nil {
 		return Group{}, err
 	}
-	return m.Locate(pid)
+	return m.locate(pid, buf)
 }
 
 // Mounts are the cgroup hierarchies as one process sees them. It is immutable and safe for concurrent use.
@@ -119,13 +119,19 @@ type hierarchy struct {
 
 // ReadMounts reads proc/<viewer>/mountinfo, 0 being the caller. The viewer's root must be the root of fsys.
 func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
+	m, _, err := readMounts(fsys, viewer)
+	return m, err
+}
+
+// readMounts also returns its buffer, to be used again.
+func readMounts(fsys fs.FS, viewer int) (Mounts, []byte, error) {
 	data, err := readInto(fsys, procFile(viewer, "mountinfo"), nil)
 	if err != nil {
-		return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
+		return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
 	}
 	mounts, err := parseMountinfo(data)
 	if err != nil {
-		return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
+		return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
 	}
 	out := Mounts{fsys: fsys, list: make([]hierarchy, 0, 16)}
 	for i, m := range mounts {
@@ -135,7 +141,7 @@ func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 		root, ok := unescape(m.root)
 		point, ok2 := unescape(m.point)
 		if !ok || !ok2 {
-			return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w: escape in %q or %q: want a backslash and three octal digits",
+			return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: %w: escape in %q or %q: want a backslash and three octal digits",
 				pidName(viewer), ErrMalformed, shorten(string(m.root)), shorten(string(m.point)))
 		}
 		if point = path.Clean(point)[1:]; point == "" { // over the root itself: io/fs calls that "."
@@ -143,12 +149,14 @@ func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 		}
 		out.list = append(out.list, hierarchy{root, point, m.version, m.controllers, hidden(mounts, i)})
 	}
-	return out, nil
+	return out, data, nil
 }
 
 // Locate finds the cgroup of a process through the mounts, 0 being the caller.
-func (m Mounts) Locate(pid int) (Group, error) {
-	data, err := readInto(m.fsys, procFile(pid, "cgroup"), nil)
+func (m Mounts) Locate(pid int) (Group, error) { return m.locate(pid, nil) }
+
+func (m Mounts) locate(pid int, buf []byte) (Group, error) {
+	data, err := readInto(m.fsys, procFile(pid, "cgroup"), buf)
 	if err != nil {
 		return Group{}, fmt.Errorf("cgroupview: cgroup of process %s: %w", pidName(pid), err)
 	}
@@ -159,6 +167,10 @@ func (m Mounts) Locate(pid int) (Group, error) {
 	g := Group{fsys: m.fsys, pid: pid}
 	for c := range numControllers {
 		path, v := member.path(c)
+		if before := g.places[max(c, 1)-1]; c > 0 && v == V2 && before.Version == V2 && before.Err == nil {
+			g.places[c] = before // v2 has one path for all
+			continue
+		}
 		g.places[c] = m.place(c, path, v)
 	}
 	return g, nil
