@@ -110,8 +110,9 @@ func ceilDotNet(quota, period uint64) int {
 type Prediction struct {
 	Runtime Runtime
 	CPUs    Count
-	Wrong   bool   // more than the container can use, or a quota that goes unseen
-	Blind   string // what it does not see here; empty if nothing
+	Wrong   bool   // more CPUs than the container can use, or a quota that goes unseen
+	Blind   string // what of the CPUs it does not see here; empty if nothing
+	Heap    Heap
 }
 
 // Predict returns what each program will choose here, beside Floor and Ceil, and what it fails to see.
@@ -126,7 +127,7 @@ func (l Limits) Predict() []Prediction {
 }
 
 func (l *Limits) predict(p Runtime, most int) Prediction {
-	out := Prediction{Runtime: p, CPUs: p.count(l)}
+	out := Prediction{Runtime: p, CPUs: p.count(l), Heap: p.heap(l)}
 	c, _ := p.custom()
 	tight, _ := l.quotaOf(Tightest)
 	seen, _ := l.quotaOf(c.Scope)
@@ -153,18 +154,26 @@ func (l *Limits) predict(p Runtime, most int) Prediction {
 
 // Advice returns settings that make programs do the right thing where they would not by themselves, as NAME=value
 // lines for a container's environment: GOMAXPROCS, NUM_CPUS, JAVA_TOOL_OPTIONS, UV_THREADPOOL_SIZE and, with a memory
-// limit, GOMEMLIMIT at nine tenths of [Limits.Soft]. They go stale when a container is resized in place; [Set] does
-// not.
+// limit, GOMEMLIMIT at nine tenths of [Limits.Soft]; where their heaps would be [Heap.Wrong], also Java's MaxRAM and
+// NODE_OPTIONS. They go stale when a container is resized in place; [Set] does not.
 func (l Limits) Advice() []string {
 	n := Ceil.count(&l).N
+	soft := l.Soft()
+	java := fmt.Sprintf("JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=%d", n)
+	if soft.State == Limited && JVMLeaf.heap(&l).Wrong {
+		java += fmt.Sprintf(" -XX:MaxRAM=%d", soft.Bytes)
+	}
 	out := []string{
 		fmt.Sprintf("GOMAXPROCS=%d", n),
 		fmt.Sprintf("NUM_CPUS=%d", n),
-		fmt.Sprintf("JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=%d", n),
+		java,
 		fmt.Sprintf("UV_THREADPOOL_SIZE=%d", max(n, 4)), // its default, for blocking calls, not for computing
 	}
-	if soft := l.Soft(); soft.State == Limited {
+	if soft.State == Limited {
 		out = append(out, fmt.Sprintf("GOMEMLIMIT=%d", goMemLimit(soft.Bytes, defaultHeadroom)))
+		if Libuv.heap(&l).Wrong {
+			out = append(out, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", max(soft.Bytes/mib*3/4, 1)))
+		}
 	}
 	return out
 }
