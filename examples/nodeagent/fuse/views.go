@@ -24,6 +24,7 @@ type views struct {
 
 	mu     sync.Mutex
 	groups map[string]*view
+	mounts *cgroupview.Mounts // as of the last tick: they seldom change, and finding one's own place among them may take long
 }
 
 type view struct {
@@ -98,7 +99,7 @@ func (v *views) of(pid int) (*view, error) {
 	if pid <= 0 { // not in the pid namespace of this server, or below it; 0 would be the server itself
 		return nil, fmt.Errorf("process %d is not of this pid namespace: run this program with hostPID", pid)
 	}
-	mounts, err := cgroupview.ReadMounts(v.fsys, v.viewer)
+	mounts, err := v.mounted()
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +119,20 @@ func (v *views) of(pid int) (*view, error) {
 		v.groups[key] = &view{group: g}
 	}
 	return v.groups[key], nil
+}
+
+// mounted returns the mounts, which are read once between ticks.
+func (v *views) mounted() (cgroupview.Mounts, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.mounts == nil {
+		m, err := cgroupview.ReadMounts(v.fsys, v.viewer)
+		if err != nil {
+			return m, err
+		}
+		v.mounts = &m
+	}
+	return *v.mounts, nil
 }
 
 // read takes a sample. The first process tells when the container began.
@@ -141,6 +156,7 @@ func (c *view) read() error {
 func (v *views) tick() {
 	v.mu.Lock()
 	all := maps.Clone(v.groups)
+	v.mounts = nil
 	v.mu.Unlock()
 	for key, c := range all {
 		if err := c.tick(); errors.Is(err, fs.ErrNotExist) {

@@ -208,6 +208,25 @@ func TestNestedQuotaIsExplained(t *testing.T) {
 	}
 }
 
+// An agent in a cgroup namespace of its own, which is shown "/../.." for what lies above, explains other processes all
+// the same.
+func TestExplainFromInsideANamespace(t *testing.T) {
+	program := build(t, "examples/nodeagent")
+	top := newGroup(t, nil, unique())
+	agent := newGroup(t, newGroup(t, top, "pod a"), "agent")
+	app := newGroup(t, newGroup(t, top, "pod b"), "app")
+	app.quota(t, "150000")
+	cmd := app.command("sleep", "600")
+	require.NoError(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }() // it is killed: that is its error
+	require.Eventually(t, func() bool { return strings.Contains(read(t, fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid)), app.path) }, 10*time.Second, 10*time.Millisecond)
+	seen := agent.output(t, "unshare", "--cgroup", "cat", fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
+	require.Contains(t, seen, "/../../pod b/app\n")
+	out := agent.output(t, "unshare", "--cgroup", program, "explain", strconv.Itoa(cmd.Process.Pid))
+	require.Regexp(t, `CPU time +1\.50 CPUs +/sys/fs/cgroup/.*`+app.path+`/`, out)
+	require.Regexp(t, `(?m)^ceil +\d+ +\S+`+regexp.QuoteMeta(app.path), out)
+}
+
 // A quota that is changed from outside is seen at once, through inotify on the real cgroup file system.
 func TestResizeIsSeenAtOnce(t *testing.T) {
 	g := newGroup(t, nil, unique())
