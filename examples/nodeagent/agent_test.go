@@ -177,7 +177,7 @@ func TestViewFiles(t *testing.T) {
 	require.NoError(t, err)
 	v := newViewer(m, dir)
 	require.False(t, v.ready())
-	require.NoError(t, v.update())
+	require.NoError(t, v.update(t.Context()))
 	require.True(t, v.ready())
 	online := filepath.Join(dir, id, "sys/devices/system/cpu/online")
 	require.Equal(t, "0-1\n", read(t, online))
@@ -198,15 +198,47 @@ func TestViewFiles(t *testing.T) {
 
 	c := "sys/fs/cgroup/kubepods/burstable/pod" + podUID + "/" + id
 	put(t, root, map[string]string{c + "/cpu.max": "50000 100000\n"})
-	require.NoError(t, v.update())
+	require.NoError(t, v.update(t.Context()))
 	after, err := os.Stat(online)
 	require.NoError(t, err)
 	require.True(t, os.SameFile(before, after))
 	require.Equal(t, "0\n", read(t, online))
 
 	require.NoError(t, os.RemoveAll(filepath.Join(root, c)))
-	require.NoError(t, v.update())
+	require.NoError(t, v.update(t.Context()))
 	require.NoDirExists(t, filepath.Join(dir, id))
+}
+
+// A container whose memory.stat the kernel does not finish holds up nobody else, and is read again once it does.
+func TestStuckContainerHoldsUpNobodyElse(t *testing.T) {
+	root := fakeMachine(t)
+	pod := "sys/fs/cgroup/kubepods/burstable/pod" + podUID + "/"
+	stuck := strings.Repeat("0", 64) // is read before the other one
+	put(t, root, map[string]string{pod + stuck + "/memory.max": "268435456\n", pod + stuck + "/cgroup.procs": ""})
+	pipe := filepath.Join(root, pod, stuck, "memory.stat")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	m, err := newMachine(root)
+	require.NoError(t, err)
+	v := newViewer(m, t.TempDir())
+	v.patience = 20 * time.Millisecond
+	require.ErrorIs(t, v.update(t.Context()), errStuck)
+	require.ErrorIs(t, v.update(t.Context()), errStuck)
+	text, err := v.render(t.Context(), id, "proc/meminfo")
+	require.NoError(t, err)
+	require.Contains(t, text, "MemTotal:         131072 kB\n")
+	server := httptest.NewServer(v.mux())
+	defer server.Close()
+	code, body := fetch(t, server.URL+"/views/"+stuck+"/proc/meminfo")
+	require.Equal(t, http.StatusServiceUnavailable, code, body)
+
+	require.NoError(t, os.Rename(pipe, pipe+".old")) // the next read finds a plain file
+	put(t, root, map[string]string{pod + stuck + "/memory.stat": "anon 1\n"})
+	writer, err := os.OpenFile(pipe+".old", os.O_RDWR, 0) // lets the reader go
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+	text, err = v.render(t.Context(), stuck, "proc/meminfo")
+	require.NoError(t, err)
+	require.Contains(t, text, "MemTotal:         262144 kB\n")
 }
 
 func read(t *testing.T, path string) string {

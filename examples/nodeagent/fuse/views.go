@@ -34,7 +34,10 @@ type view struct {
 	limits cgroupview.Limits
 	sample cgroupview.Sample
 	times  cgroupview.CPUTimes
-	load   cgroupview.Load
+
+	ticks sync.Mutex // of what follows: a tick does not wait for a read that the kernel does not end
+	load  cgroupview.Load
+	tasks cgroupview.Tasks
 }
 
 func newViews(root string) *views {
@@ -87,7 +90,11 @@ func (v *views) text(c *view, file string) ([]byte, error) {
 	if err := errors.Join(host.Read(v.fsys), c.read()); err != nil {
 		return nil, err
 	}
-	text, ok := (&cgroupview.View{Host: host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times, Load: c.load}).Append(nil, file)
+	view := cgroupview.View{Host: host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times}
+	c.ticks.Lock()
+	view.Load, c.sample.Tasks = c.load, c.tasks
+	c.ticks.Unlock()
+	text, ok := view.Append(nil, file)
 	if !ok {
 		return nil, fmt.Errorf("no view is called %q", file)
 	}
@@ -172,9 +179,9 @@ func (c *view) tick() error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sample.Tasks = tasks
+	c.ticks.Lock()
+	defer c.ticks.Unlock()
+	c.tasks = tasks
 	c.load.Tick(tasks.Running)
 	return nil
 }
