@@ -26,34 +26,34 @@ const (
 	LXCFS        Runtime = "lxcfs"        // LXCFS 7: ceil over all levels, of the cpuset
 )
 
-// Runtimes lists the rules, in the order of [Limits.Predict].
-func Runtimes() []Runtime {
+// runtimes lists the rules, in the order of [Limits.Predict].
+func runtimes() []Runtime {
 	return []Runtime{Floor, Ceil, GoRuntime, Automaxprocs, JVM, JVMLeaf, JVMShares, Libuv, Rust, DotNet, LXCFS}
 }
 
-// custom is the part of the rule that a [Custom] can say.
-func (p Runtime) custom() (Custom, string) {
+// rule is the part that a quota decides, and its name.
+func (p Runtime) rule() (rule, string) {
 	switch p {
 	case Floor:
-		return Custom{Round: floor}, "floor"
+		return rule{round: floor}, "floor"
 	case GoRuntime:
-		return Custom{Scope: Leaf, Min: 2}, "ceil, at least 2, own cgroup alone"
+		return rule{scope: leaf, least: 2}, "ceil, at least 2, own cgroup alone"
 	case Automaxprocs:
-		return Custom{Scope: Leaf, Round: floor, Wide: true}, "floor, own cgroup alone"
+		return rule{scope: leaf, round: floor, wide: true}, "floor, own cgroup alone"
 	case JVMLeaf, JVMShares:
-		return Custom{Scope: Leaf, Round: ceilFloat32}, "ceil, own cgroup alone"
+		return rule{scope: leaf, round: ceilFloat32}, "ceil, own cgroup alone"
 	case Libuv:
-		return Custom{Scope: Topmost, Round: floor, V2: true}, "floor, topmost, v2 alone"
+		return rule{scope: topmost, round: floor, v2: true}, "floor, topmost, v2 alone"
 	case Rust:
-		return Custom{Round: floor}, "floor"
+		return rule{round: floor}, "floor"
 	case DotNet:
-		return Custom{Scope: Leaf, Round: ceilDotNet}, "ceil, own cgroup alone"
+		return rule{scope: leaf, round: ceilDotNet}, "ceil, own cgroup alone"
 	}
-	return Custom{}, "ceil"
+	return rule{}, "ceil"
 }
 
 func (p Runtime) count(l *Limits) Count {
-	c, rule := p.custom()
+	c, name := p.rule()
 	n, s, ratio := c.number(l)
 	switch {
 	case p == Automaxprocs && s == nil:
@@ -68,7 +68,7 @@ func (p Runtime) count(l *Limits) Count {
 	if p == GoRuntime {
 		n = min(n, l.parallelism())
 	}
-	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, rule, c.Wide)}
+	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, name, c.wide)}
 }
 
 // countShares is what JDKs before 19 make of a request: 1024 shares are a CPU, but exactly 1024 are "not set". Of v2
@@ -117,7 +117,7 @@ type Prediction struct {
 
 // Predict returns what each program will choose here, beside Floor and Ceil, and what it fails to see.
 func (l Limits) Predict() []Prediction {
-	all := Runtimes()
+	all := runtimes()
 	out := make([]Prediction, 0, len(all))
 	most := Ceil.count(&l).N
 	for _, p := range all {
@@ -128,13 +128,13 @@ func (l Limits) Predict() []Prediction {
 
 func (l *Limits) predict(p Runtime, most int) Prediction {
 	out := Prediction{Runtime: p, CPUs: p.count(l), Heap: p.heap(l)}
-	c, _ := p.custom()
-	tight, _ := l.quotaOf(Tightest)
-	seen, _ := l.quotaOf(c.Scope)
+	c, _ := p.rule()
+	tight, _ := l.quotaOf(tightest)
+	seen, _ := l.quotaOf(c.scope)
 	var blind []string
 	switch {
 	case tight == nil:
-	case c.V2 && strings.HasSuffix(tight.Path, "cpu.cfs_quota_us"):
+	case c.v2 && strings.HasSuffix(tight.Path, "cpu.cfs_quota_us"):
 		blind = append(blind, "does not read v1: "+tight.Path)
 	case seen != tight:
 		blind = append(blind, "does not see "+tight.Path+" = "+Ratio{tight.value, tight.period}.String())

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/kubewright/kubewright/cgroupview"
-
 	"github.com/kubewright/kubewright/examples/internal/cli"
 )
 
@@ -53,7 +51,7 @@ func views(ctx context.Context, args []string, s streams) error {
 
 // run updates all views every 5 seconds, as load averages need it.
 func (v *viewer) run(ctx context.Context, log *slog.Logger) error {
-	t := time.NewTicker(cgroupview.LoadInterval * time.Second)
+	t := time.NewTicker(5 * time.Second) // as [cgroupview.Load] wants it
 	defer t.Stop()
 	for {
 		if err := v.update(ctx); err != nil {

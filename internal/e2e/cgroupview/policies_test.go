@@ -219,7 +219,9 @@ func TestExplainFromInsideANamespace(t *testing.T) {
 	cmd := app.command("sleep", "600")
 	require.NoError(t, cmd.Start())
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }() // it is killed: that is its error
-	require.Eventually(t, func() bool { return strings.Contains(read(t, fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid)), app.path) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(read(t, fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid)), app.path)
+	}, 10*time.Second, 10*time.Millisecond)
 	seen := agent.output(t, "unshare", "--cgroup", "cat", fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
 	require.Contains(t, seen, "/../../pod b/app\n")
 	out := agent.output(t, "unshare", "--cgroup", program, "explain", strconv.Itoa(cmd.Process.Pid))
