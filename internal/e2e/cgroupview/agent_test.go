@@ -25,7 +25,7 @@ import (
 const podUID = "9f1c2a3b-0000-4444-8888-123456789abc"
 
 // newContainer makes the cgroups of a Pod's container, below a kubepods of the test's own.
-func newContainer(t *testing.T) (g *group, id string) {
+func newContainer(t testing.TB) (g *group, id string) {
 	t.Helper()
 	id = containerID()
 	top := newGroup(t, nil, "kubepods-"+unique())
@@ -52,7 +52,7 @@ func (l *log) String() string {
 }
 
 // start starts a program and ends it with the test; wait returns once its log matches.
-func start(t *testing.T, cmd *exec.Cmd) (out *log, wait func(pattern string) []string) {
+func start(t testing.TB, cmd *exec.Cmd) (out *log, wait func(pattern string) []string) {
 	t.Helper()
 	out = &log{}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, out, time.Second // what it started may keep its output open
@@ -202,11 +202,7 @@ func TestViewsAgreeWithLXCFS(t *testing.T) {
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Skip("no FUSE: ", err)
 	}
-	program := components.Program(t, "lxcfs", "lxcfs")
-	dir := t.TempDir()
-	out, _ := start(t, exec.Command(program, "--enable-cfs", "-f", "-p", filepath.Join(t.TempDir(), "pid"), dir))
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // before the program is asked to end
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "proc/meminfo")); return err == nil }, 10*time.Second, 20*time.Millisecond, "%s", out)
+	dir := startLXCFS(t)
 	for _, c := range []struct{ quota, memory string }{{"150000", "268435456"}, {"-1", "134217728"}, {"50000", "1073741824"}} {
 		g.quota(t, c.quota)
 		g.memory(t, c.memory)
@@ -221,6 +217,17 @@ func TestViewsAgreeWithLXCFS(t *testing.T) {
 			require.Equal(t, regexp.MustCompile(pattern).FindAllString(theirs, -1), regexp.MustCompile(pattern).FindAllString(ours, -1), "%s %v", pattern, c)
 		}
 	}
+}
+
+// startLXCFS mounts LXCFS.
+func startLXCFS(t testing.TB) (dir string) {
+	t.Helper()
+	program := components.Program(t, "lxcfs", "lxcfs")
+	dir = t.TempDir()
+	out, _ := start(t, exec.Command(program, "--enable-cfs", "-f", "-p", filepath.Join(t.TempDir(), "pid"), dir))
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // before the program is asked to end
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "proc/meminfo")); return err == nil }, 30*time.Second, 20*time.Millisecond, "%s", out)
+	return dir
 }
 
 func viewOf(t *testing.T, g *group) *cgroupview.View {

@@ -31,7 +31,7 @@ func controllers() []cgroupview.Controller {
 
 // newGroup makes a cgroup with a path of its own at the top of the hierarchies, or below another one. It skips where
 // that is not allowed.
-func newGroup(t *testing.T, parent *group, name string) *group {
+func newGroup(t testing.TB, parent *group, name string) *group {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making cgroups needs root")
@@ -72,7 +72,7 @@ func newGroup(t *testing.T, parent *group, name string) *group {
 }
 
 // enable switches controllers on for the children of a group of v2.
-func (g *group) enable(t *testing.T, dir string) {
+func (g *group) enable(t testing.TB, dir string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+cpu +cpuset +memory"), 0o600); err != nil {
 		t.Skipf("controllers cannot be switched on below %s: %v", dir, err)
@@ -80,7 +80,7 @@ func (g *group) enable(t *testing.T, dir string) {
 }
 
 // remove ends what still runs in a cgroup, and removes it.
-func remove(t *testing.T, dir string) {
+func remove(t testing.TB, dir string) {
 	for range 100 {
 		pids, err := os.ReadFile(dir + "/cgroup.procs")
 		if os.IsNotExist(err) {
@@ -97,13 +97,13 @@ func remove(t *testing.T, dir string) {
 	t.Errorf("%s can't be removed", dir)
 }
 
-func (g *group) set(t *testing.T, controller, file, value string) {
+func (g *group) set(t testing.TB, controller, file, value string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(g.dirs[controller], file), []byte(value), 0o600), "%s = %s", file, value)
 }
 
 // quota sets a CPU quota in µs of 100 ms; -1 is none.
-func (g *group) quota(t *testing.T, quota string) {
+func (g *group) quota(t testing.TB, quota string) {
 	t.Helper()
 	if g.v2 {
 		if quota == "-1" {
@@ -115,7 +115,7 @@ func (g *group) quota(t *testing.T, quota string) {
 	g.set(t, "cpu", "cpu.cfs_quota_us", quota)
 }
 
-func (g *group) memory(t *testing.T, limit string) {
+func (g *group) memory(t testing.TB, limit string) {
 	t.Helper()
 	if g.v2 {
 		g.set(t, "memory", "memory.max", limit)
@@ -140,7 +140,7 @@ func (g *group) command(name string, args ...string) *exec.Cmd {
 }
 
 // output runs a program in the group and returns what it said.
-func (g *group) output(t *testing.T, name string, args ...string) string {
+func (g *group) output(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := g.command(name, args...)
 	var errs bytes.Buffer
@@ -164,7 +164,7 @@ func containerID() string {
 }
 
 // build compiles an example, in its module.
-func build(t *testing.T, dir string) string {
+func build(t testing.TB, dir string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), filepath.Base(dir))
 	cmd := exec.Command("go", "build", "-o", program, ".")
