@@ -177,7 +177,7 @@ func (v *viewer) render(ctx context.Context, id, file string) (string, error) {
 	texts, err := c.alone(ctx, func() ([]string, error) {
 		host, _ := v.hosts.Get().(*cgroupview.Host) // New makes no other
 		defer v.hosts.Put(host)
-		if err := errors.Join(host.Read(v.machine.fsys), c.read(false)); err != nil {
+		if err := errors.Join(host.Read(v.machine.fsys, file), c.read(false)); err != nil {
 			return nil, err
 		}
 		text, ok := c.view(host).Append(nil, file)

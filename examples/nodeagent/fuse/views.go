@@ -28,7 +28,9 @@ type views struct {
 }
 
 type view struct {
-	open   atomic.Int32 // files, of which each keeps its text
+	open  atomic.Int32 // files, of which each keeps its text
+	first atomic.Int32 // the container's first process, as of the last tick; 0 if not known
+
 	mu     sync.Mutex
 	group  cgroupview.Group
 	limits cgroupview.Limits
@@ -87,7 +89,7 @@ func (v *views) text(c *view, file string) ([]byte, error) {
 		host = &cgroupview.Host{}
 	}
 	defer v.hosts.Put(host)
-	if err := errors.Join(host.Read(v.fsys), c.read()); err != nil {
+	if err := errors.Join(host.Read(v.fsys, file), c.read(file)); err != nil {
 		return nil, err
 	}
 	view := cgroupview.View{Host: host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times}
@@ -142,21 +144,43 @@ func (v *views) mounted() (cgroupview.Mounts, error) {
 	return *v.mounts, nil
 }
 
-// read takes a sample. The first process tells when the container began.
-func (c *view) read() error {
-	g := c.group
-	if pid, err := g.Init(); err == nil {
-		g = g.WithProcess(pid)
+// read takes what a file is made of, and no more.
+func (c *view) read(file string) (err error) {
+	switch g := c.process(); file {
+	case "proc/loadavg":
+	case "proc/cpuinfo", "sys/devices/system/cpu/online":
+		c.limits, err = g.Only(cgroupview.CPU, cgroupview.Cpuset).Limits()
+	case "proc/diskstats":
+		err = g.Only(cgroupview.IO).Sample(&c.sample)
+	case "proc/meminfo", "proc/swaps":
+		g = g.Only(cgroupview.Memory)
+		if c.limits, err = g.Limits(); err == nil {
+			err = g.Sample(&c.sample)
+		}
+	default:
+		g = g.Only(cgroupview.CPU, cgroupview.CPUAcct, cgroupview.Cpuset)
+		if c.limits, err = g.Limits(); err == nil {
+			err = g.Sample(&c.sample)
+		}
+		if err == nil {
+			c.times.Advance(&c.limits, &c.sample)
+		}
 	}
-	var err error
-	if c.limits, err = g.Limits(); err != nil {
-		return err
+	return err
+}
+
+// process is the group seen from its first process, which tells when the container began. It is looked for again after
+// each tick: another one may have its number by then.
+func (c *view) process() cgroupview.Group {
+	pid := int(c.first.Load())
+	if pid == 0 {
+		var err error
+		if pid, err = c.group.Init(); err != nil {
+			return c.group
+		}
+		c.first.Store(int32(pid)) //nolint:gosec // the kernel has no more than 4194304 of them
 	}
-	if err := g.Sample(&c.sample); err != nil {
-		return err
-	}
-	c.times.Advance(&c.limits, &c.sample)
-	return nil
+	return c.group.WithProcess(pid)
 }
 
 // tick counts running tasks for the load averages, and forgets containers that are gone.
@@ -179,6 +203,7 @@ func (c *view) tick() error {
 	if err != nil {
 		return err
 	}
+	c.first.Store(0)
 	c.ticks.Lock()
 	defer c.ticks.Unlock()
 	c.tasks = tasks
