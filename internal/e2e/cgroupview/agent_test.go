@@ -85,20 +85,21 @@ func get(t *testing.T, url string) string {
 // The agent finds a container, serves its metrics and views, and writes its files, which follow a resize.
 func TestAgent(t *testing.T) {
 	g, id := newContainer(t)
-	g.quota(t, "150000")
+	g.quota(t, "50000")
 	g.memory(t, "134217728")
 	start(t, g.command("sleep", "600"))
 	program := build(t, "examples/nodeagent")
 
 	_, wait := start(t, exec.Command(program, "serve", "-listen", "127.0.0.1:0", "-every", "1s"))
 	address := wait(`address=(http://\S+)`)[1]
-	series := `kubewright_node_container_cpu_entitlement{container="` + id + `",pod_uid="` + podUID + `"} 1.5`
+	series := `kubewright_node_container_cpu_entitlement{container="` + id + `",pod_uid="` + podUID + `"} 0.5`
 	require.Eventually(t, func() bool { return strings.Contains(get(t, address+"/metrics"), series) }, 30*time.Second, 50*time.Millisecond)
 	metrics := get(t, address+"/metrics")
 	require.Contains(t, metrics, `memory_limit_bytes{container="`+id+`",pod_uid="`+podUID+`"} 1.34217728e+08`)
 	require.Contains(t, metrics, "kubewright_node_memory_stat_read_seconds")
 	require.Equal(t, "ok\n", get(t, address+"/readyz"))
 
+	g.quota(t, "150000")
 	dir := t.TempDir()
 	_, wait = start(t, exec.Command(program, "views", "-listen", "127.0.0.1:0", "-dir", dir))
 	address = wait(`address=(http://\S+)`)[1]
