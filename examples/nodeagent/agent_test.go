@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kubewright/kubewright/cgroupview"
 	"github.com/kubewright/kubewright/cgroupview/node"
 
 	"github.com/kubewright/kubewright/examples/internal/cli"
@@ -117,6 +119,54 @@ func TestReapLists(t *testing.T) {
 	code, out, errs := call(t, "reap", "-root", fakeMachine(t))
 	require.Equal(t, cli.ExitOK, code, errs)
 	require.Regexp(t, `zombie +8 +`+podUID+` +`+id[:12]+` +none +x has ended, and app \(7\) does not wait for it`, out)
+}
+
+// A shell that ends when it is told to is not killed, one that does not is, and one that is gone or another one now is
+// left alone.
+func TestReaperEndsShells(t *testing.T) {
+	m, err := newMachine("/")
+	if err != nil {
+		t.Skip("no /proc: ", err)
+	}
+	child := func(script string) (*exec.Cmd, node.Process) {
+		cmd := exec.Command("sh", "-c", script+"; echo ready; exec sleep 600")
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		_, err = out.Read(make([]byte, 10)) // what the script says of signals holds from now on
+		require.NoError(t, err)
+		p, err := node.ReadProcess(m.fsys, cmd.Process.Pid)
+		require.NoError(t, err)
+		return cmd, p
+	}
+	polite, one := child(":")
+	stubborn, two := child("trap '' HUP")
+	other := two
+	other.Start--
+	shells := []node.Finding{{Kind: node.StaleShell, Process: one}, {Kind: node.Zombie, Process: two}, {Kind: node.StaleShell, Process: other}}
+	r := reaper{machine: m, apply: true, grace: time.Hour}
+	require.Equal(t, []string{"ended", "none", "gone by itself"}, r.act(t.Context(), shells))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	shells = []node.Finding{{Kind: node.StaleShell, Process: two}}
+	require.Equal(t, []string{"SIGHUP sent"}, r.act(ctx, shells))
+	r.grace = 0
+	require.Equal(t, []string{"killed"}, r.act(t.Context(), shells))
+	require.Error(t, polite.Wait())
+	require.Error(t, stubborn.Wait())
+}
+
+// This machine is explained too, whatever it has.
+func TestExplainThisMachine(t *testing.T) {
+	if _, err := cgroupview.Locate(cgroupview.FS("/"), 0); err != nil {
+		t.Skip("no cgroups on this machine: ", err)
+	}
+	code, out, errs := call(t)
+	require.Equal(t, cli.ExitOK, code, errs)
+	require.Regexp(t, `(?m)^This process$`, out)
+	require.Regexp(t, `(?m)^jvm +\d+(\.\d)? MiB`, out)
+	require.Equal(t, "a?b", plain("a\x1bb"))
+	require.Equal(t, "unknown", orUnknown(""))
 }
 
 func TestMetrics(t *testing.T) {
