@@ -176,8 +176,8 @@ func (r *sampler) cpuacct(s *Sample) {
 			r.malformed("cpuacct.usage_all", `"cpu user system"`, line)
 			return
 		}
-		for uint64(len(s.perCPU)) <= cpu {
-			s.perCPU = append(s.perCPU, cpuUse{})
+		if more := int(cpu) + 1 - len(s.perCPU); more > 0 {
+			s.perCPU = append(s.perCPU, make([]cpuUse, more)...)
 		}
 		t := cpuUse{time.Duration(min(user, 1<<62)), time.Duration(min(system, 1<<62))}
 		s.perCPU[cpu] = t
