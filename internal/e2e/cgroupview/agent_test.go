@@ -66,7 +66,7 @@ func start(t testing.TB, cmd *exec.Cmd) (out *log, wait func(pattern string) []s
 		require.Eventually(t, func() bool {
 			m = regexp.MustCompile(pattern).FindStringSubmatch(out.String())
 			return m != nil
-		}, 30*time.Second, 20*time.Millisecond, "%s does not say %s: %s", cmd.Path, pattern, out)
+		}, patience, 20*time.Millisecond, "%s does not say %s: %s", cmd.Path, pattern, out)
 		return m
 	}
 }
@@ -93,7 +93,7 @@ func TestAgent(t *testing.T) {
 	_, wait := start(t, exec.Command(program, "serve", "-listen", "127.0.0.1:0", "-every", "1s"))
 	address := wait(`address=(http://\S+)`)[1]
 	series := `kubewright_node_container_cpu_entitlement{container="` + id + `",pod_uid="` + podUID + `"} 0.5`
-	require.Eventually(t, func() bool { return strings.Contains(get(t, address+"/metrics"), series) }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(get(t, address+"/metrics"), series) }, patience, 50*time.Millisecond)
 	metrics := get(t, address+"/metrics")
 	require.Contains(t, metrics, `memory_limit_bytes{container="`+id+`",pod_uid="`+podUID+`"} 1.34217728e+08`)
 	require.Contains(t, metrics, "kubewright_node_memory_stat_read_seconds")
@@ -112,12 +112,12 @@ func TestAgent(t *testing.T) {
 	if cpus.Len() < 2 {
 		t.Skip("a machine of one CPU shows no difference")
 	}
-	require.Eventually(t, has("0-1\n"), 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, has("0-1\n"), patience, 50*time.Millisecond)
 	require.Contains(t, get(t, address+"/views/"+id+"/proc/meminfo"), "MemTotal:         131072 kB\n")
 	before, err := os.Stat(online)
 	require.NoError(t, err)
 	g.quota(t, "50000")
-	require.Eventually(t, has("0\n"), 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, has("0\n"), patience, 50*time.Millisecond)
 	after, err := os.Stat(online)
 	require.NoError(t, err)
 	require.True(t, os.SameFile(before, after), "a container that mounted the file sees the change")
@@ -179,7 +179,7 @@ func TestStaleShells(t *testing.T) {
 	require.Eventually(t, func() bool {
 		shells, zombies := find()
 		return len(shells) == 1 && shells[0] == shell && zombies == 1
-	}, 30*time.Second, 200*time.Millisecond)
+	}, patience, 200*time.Millisecond)
 
 	program := build(t, "examples/nodeagent")
 	flags := []string{"reap", "-min-age", "1s", "-min-idle", "1s", "-every", "500ms", "-grace", "1s"}
@@ -227,7 +227,7 @@ func startLXCFS(t testing.TB) (dir string) {
 	dir = t.TempDir()
 	out, _ := start(t, exec.Command(program, "--enable-cfs", "-f", "-p", filepath.Join(t.TempDir(), "pid"), dir))
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // before the program is asked to end
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "proc/meminfo")); return err == nil }, 30*time.Second, 20*time.Millisecond, "%s", out)
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "proc/meminfo")); return err == nil }, patience, 20*time.Millisecond, "%s", out)
 	return dir
 }
 

@@ -17,6 +17,9 @@ import (
 	"github.com/kubewright/kubewright/cgroupview"
 )
 
+// patience is how long a test waits for what should be there at once: a busy machine, and a guest on it, take their time.
+const patience = 2 * time.Minute
+
 // group is a cgroup that a test has made, in each hierarchy.
 type group struct {
 	path string

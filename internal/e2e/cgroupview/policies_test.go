@@ -230,7 +230,7 @@ func TestExplainFromInsideANamespace(t *testing.T) {
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }() // it is killed: that is its error
 	require.Eventually(t, func() bool {
 		return strings.Contains(read(t, fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid)), app.path)
-	}, 10*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	seen := agent.output(t, "unshare", "--cgroup", "cat", fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
 	require.Contains(t, seen, "/../../pod b/app\n")
 	out := agent.output(t, "unshare", "--cgroup", program, "explain", strconv.Itoa(cmd.Process.Pid))
@@ -259,7 +259,7 @@ func TestResizeIsSeenAtOnce(t *testing.T) {
 		case err := <-stopped:
 			require.NoError(t, err)
 		case <-time.After(100 * time.Millisecond):
-			require.Less(t, i, 100, "no change was seen")
+			require.Less(t, i, 1200, "no change was seen")
 		}
 	}
 }

@@ -26,7 +26,7 @@ echo "guest begins"
 mount -t proc proc /proc && mount -t sysfs sys /sys && mount -t cgroup2 none /sys/fs/cgroup
 mount -t tmpfs none '$WORK' && export TMPDIR='$WORK' PATH='$PATH' HOME=/ ` + programsEnv + `='$PROGRAMS'
 ip link set lo up || ifconfig lo up
-cd '$HERE' && '$TEST' -test.v -test.timeout 3m -test.run '$RUN'
+cd '$HERE' && '$TEST' -test.v -test.timeout 8m -test.run '$RUN'
 echo "guest ended with $?"
 echo o >/proc/sysrq-trigger
 sleep 60
@@ -54,7 +54,7 @@ func TestUnifiedHierarchy(t *testing.T) {
 	file := filepath.Join(programs, "init")
 	text := strings.NewReplacer("$WORK", work, "$PATH", os.Getenv("PATH"), "$PROGRAMS", programs, "$HERE", here, "$TEST", os.Args[0], "$RUN", run).Replace(guestInit)
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o700))    //nolint:gosec // it is run
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // it powers itself off before
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute) // it powers itself off before
 	defer cancel()
 	cmd := exec.CommandContext(ctx, linux, "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "mem=1500M", "init="+file, "con=null", "con0=null,fd:1", "quiet") //nolint:gosec // the guest's command line
 	cmd.Env = append(os.Environ(), "HOME="+work, "TMPDIR="+work)
