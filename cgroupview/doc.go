@@ -22,9 +22,8 @@
 //
 // [Locate] finds the cgroup of a process, per controller. [Group.Limits] reads it and every ancestor, and keeps what
 // each file said ([Step]). A [Policy] turns limits into a number; [Limits.Predict] applies those of known programs, and
-// says how large each lets its heap grow.
-// [Group.Open] reads again without allocating, [Group.Watch] tells of changes. [Group.Sample] reads counters, and a
-// [View] renders from them the /proc files that the container should see.
+// says how large each lets its heap grow. [Group.Open] reads again without allocating, [Group.Watch] tells of changes.
+// [Group.Sample] reads counters, and a [View] renders from them the /proc files that the container should see.
 //
 // How many CPUs a container has is two questions: how many threads can run at the same time ([Limits.CPUs]), and how
 // much CPU time there is ([Limits.Quota]). Programs want one number; a policy is the way to it.

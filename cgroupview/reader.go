@@ -12,7 +12,7 @@ import (
 
 // Reader reads the limits of a group again and again through files that stay open: a few microseconds, and no
 // allocation while nothing changes. It is not safe for concurrent use. The files are those that were there when it was
-// opened: a process that moves, or a controller that is switched on later, needs a new one.
+// opened, and stay open until Close: a process that moves, or a controller that is switched on later, needs a new one.
 type Reader struct {
 	group  Group
 	limits Limits
