@@ -13,7 +13,7 @@
 //	fmt.Println(limits.Count(cgroupview.Ceil).Because)
 //	// 2: /sys/fs/cgroup/kubepods/pod7/cpu.max = 150000 100000, ceil
 //	for _, p := range limits.Predict() { // Go, automaxprocs, JVM, Node.js, Rust, .NET, LXCFS
-//		fmt.Println(p.Runtime, p.CPUs.N, p.Blind)
+//		fmt.Println(p.Runtime, p.CPUs.N, p.Blind, p.Heap.Bytes, p.Heap.Blind)
 //	}
 //
 // A program that only wants the right GOMAXPROCS and GOMEMLIMIT, also after its Pod was resized in place, calls [Set].
@@ -21,9 +21,9 @@
 // # What there is
 //
 // [Locate] finds the cgroup of a process, per controller. [Group.Limits] reads it and every ancestor, and keeps what
-// each file said ([Step]). A [Policy] turns limits into a number; [Limits.Predict] applies those of known programs.
-// [Group.Open] reads again without allocating, [Group.Watch] tells of changes. [Group.Sample] reads counters, and a
-// [View] renders from them the /proc files that the container should see.
+// each file said ([Step]). A [Policy] turns limits into a number; [Limits.Predict] applies those of known programs, and
+// says how large each lets its heap grow. [Group.Open] reads again without allocating, [Group.Watch] tells of changes.
+// [Group.Sample] reads counters, and a [View] renders from them the /proc files that the container should see.
 //
 // How many CPUs a container has is two questions: how many threads can run at the same time ([Limits.CPUs]), and how
 // much CPU time there is ([Limits.Quota]). Programs want one number; a policy is the way to it.

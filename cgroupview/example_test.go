@@ -65,7 +65,9 @@ func ExampleView() {
 		return
 	}
 	v := cgroupview.View{Limits: &limits, Host: &cgroupview.Host{MemInfo: []byte("MemTotal:        8388608 kB\n")}, Sample: &cgroupview.Sample{Memory: 1 << 20}}
-	fmt.Printf("%s%s", v.AppendOnline(nil), v.AppendMemInfo(nil))
+	text, _ := v.Append(nil, "sys/devices/system/cpu/online")
+	text, _ = v.Append(text, "proc/meminfo")
+	fmt.Printf("%s", text)
 	// Output:
 	// 0-1
 	// MemTotal:         262144 kB

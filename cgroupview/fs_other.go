@@ -2,7 +2,15 @@
 
 package cgroupview
 
-func readPath(p string, buf []byte) ([]byte, error) { return FS("/").(dirFS).readInto(p[1:], buf) }
+func readRecord(p string, buf []byte) ([]byte, error) { return FS("/").(dirFS).readInto(p[1:], buf) }
+
+func (d dirFS) openKept(name string) (handle, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.(handle), nil // an *os.File
+}
 
 // readInto is for trees that were copied from a Linux machine.
 func (d dirFS) readInto(name string, buf []byte) ([]byte, error) {

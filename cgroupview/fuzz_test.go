@@ -97,7 +97,7 @@ func FuzzSample(f *testing.F) {
 			if err := g.Sample(&s); err != nil {
 				require.ErrorIs(t, err, ErrMalformed)
 			}
-			require.LessOrEqual(t, len(s.PerCPU), maxCPU)
+			require.LessOrEqual(t, len(s.perCPU), maxCPU)
 			if _, err := g.Tasks(); err != nil {
 				require.ErrorIs(t, err, fs.ErrNotExist)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // Host is the machine's own files, from which the views take what belongs to no container. It may be shared between
@@ -12,8 +13,9 @@ type Host struct {
 	CPUInfo, MemInfo, Stat, Uptime, LoadAvg, Swaps, DiskStats []byte
 }
 
-// Read reads the files from proc, into the memory of those before. Files that do not exist are empty.
-func (h *Host) Read(fsys fs.FS) error {
+// Read reads the files from proc, into the memory of those before: those named, as in [ViewFiles], or all. Files that do
+// not exist are empty.
+func (h *Host) Read(fsys fs.FS, files ...string) error {
 	var errs []error
 	for _, f := range [...]struct {
 		name string
@@ -27,6 +29,9 @@ func (h *Host) Read(fsys fs.FS) error {
 		{"proc/swaps", &h.Swaps},
 		{"proc/diskstats", &h.DiskStats},
 	} {
+		if len(files) > 0 && !slices.Contains(files, f.name) {
+			continue
+		}
 		data, err := readInto(fsys, f.name, *f.dst)
 		if err != nil {
 			data = data[:0]

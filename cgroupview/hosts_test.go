@@ -115,7 +115,7 @@ func TestViewsOfCapturedHosts(t *testing.T) {
 	for _, h := range hosts(t) {
 		t.Run(h.name, func(t *testing.T) {
 			v := viewOf(t, h.fsys)
-			mem := meminfo(t, string(v.AppendMemInfo(nil)))
+			mem := meminfo(t, string(v.appendMemInfo(nil)))
 			require.Equal(t, h.answers["lxcfs-memtotal-kb"], strconv.FormatUint(mem["MemTotal"], 10))
 			for _, key := range []string{"MemFree", "MemAvailable", "Cached", "Active", "Inactive", "Slab", "AnonPages", "KernelStack"} {
 				require.LessOrEqual(t, mem[key], mem["MemTotal"], key)
@@ -128,10 +128,10 @@ func TestViewsOfCapturedHosts(t *testing.T) {
 			n := l(v).visible()
 			if want := h.answers["lxcfs-count"]; !knownWrong(h.name) {
 				require.Equal(t, want, strconv.Itoa(n))
-				require.Equal(t, string(h.fsys["lxcfs/proc/cpuinfo"].Data), string(v.AppendCPUInfo(nil)))
+				require.Equal(t, string(h.fsys["lxcfs/proc/cpuinfo"].Data), string(v.appendCPUInfo(nil)))
 			}
-			require.Equal(t, n, strings.Count(string(v.AppendCPUInfo(nil)), "processor\t:"))
-			require.Equal(t, n+1, strings.Count(string(v.AppendStat(nil)), "cpu"))
+			require.Equal(t, n, strings.Count(string(v.appendCPUInfo(nil)), "processor\t:"))
+			require.Equal(t, n+1, strings.Count(string(v.appendStat(nil)), "cpu"))
 		})
 	}
 }

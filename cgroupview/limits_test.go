@@ -125,12 +125,53 @@ func TestMemoryOfV1(t *testing.T) {
 	l = limitsOf(t, fsys(map[string]string{"m/y/memory.stat": "hierarchical_memory_limit 1048576\nhierarchical_memsw_limit 3145728\n"}))
 	require.Equal(t, Amount{Limited, 1 << 20, "/m/y/memory.stat", 0}, l.Memory)
 	require.Equal(t, uint64(2<<20), l.Swap.Bytes)
-	l = limitsOf(t, fsys(map[string]string{"m/y/memory.memsw.limit_in_bytes": "4096\n"}))
+	l = limitsOf(t, fsys(map[string]string{
+		"m/y/memory.memsw.limit_in_bytes": "4096\n", "m/y/memory.stat": "hierarchical_memory_limit 9223372036854771712\nhierarchical_memsw_limit 4096\n",
+	}))
 	require.Equal(t, Amount{Limited, 4096, "/m/y/memory.memsw.limit_in_bytes", 0}, l.Swap)
-	l = limitsOf(t, fsys(map[string]string{"m/y/memory.limit_in_bytes": "8192\n", "m/y/memory.memsw.limit_in_bytes": "4096\n"}))
+	l = limitsOf(t, fsys(map[string]string{
+		"m/y/memory.limit_in_bytes": "8192\n", "m/y/memory.memsw.limit_in_bytes": "4096\n", "m/y/memory.stat": "hierarchical_memory_limit 8192\nhierarchical_memsw_limit 4096\n",
+	}))
 	require.Zero(t, l.Swap.Bytes, "a race that makes both less than one is no huge number")
 	l = limitsOf(t, fsys(map[string]string{"m/y/memory.stat": "cache 1\n", "m/y/memory.limit_in_bytes": "-1\n"}))
 	require.Equal(t, Unlimited, l.Memory.State)
+}
+
+// memory.stat of v1 says which limit is the lowest: files are read until it is found, and not beyond.
+func TestMemoryOfV1ReadsNoMoreThanNeeded(t *testing.T) {
+	for _, c := range []struct {
+		stat, own, above string
+		files            []string // as steps
+		binding          string
+	}{
+		{"9223372036854771712", "9223372036854771712", "9223372036854771712", []string{"memory.stat"}, ""},
+		{"4096", "4096", "8192", []string{"memory.stat", "y/memory.limit_in_bytes"}, "/m/y/memory.limit_in_bytes"},
+		{"4096", "8192", "4096", []string{"memory.stat", "y/memory.limit_in_bytes", "m/memory.limit_in_bytes"}, "/m/memory.limit_in_bytes"},
+		{"2048", "8192", "4096", []string{"memory.stat", "y/memory.limit_in_bytes", "m/memory.limit_in_bytes"}, "/m/y/memory.stat"},
+		{"", "8192", "4096", []string{"memory.stat", "y/memory.limit_in_bytes", "m/memory.limit_in_bytes", "memsw", "memsw"}, "/m/memory.limit_in_bytes"},
+		{"?", "4096", "8192", []string{"memory.stat", "y/memory.limit_in_bytes", "m/memory.limit_in_bytes", "memsw", "memsw"}, "/m/y/memory.limit_in_bytes"},
+	} {
+		stat := "hierarchical_memory_limit " + c.stat + "\n"
+		if c.stat == "" {
+			stat = "" // no such file
+		}
+		l := limitsOf(t, v2(map[string]string{
+			"proc/self/cgroup": "3:memory:/y\n", "proc/self/mountinfo": "2 1 0:2 / /m rw - cgroup cgroup rw,memory\n",
+			"m/y/memory.limit_in_bytes": c.own + "\n", "m/memory.limit_in_bytes": c.above + "\n", "m/y/memory.stat": stat,
+		}))
+		var read []Step
+		for _, s := range l.Why {
+			if s.Controller == Memory && s.kind != kindMeminfo {
+				read = append(read, s)
+			}
+		}
+		require.Len(t, read, len(c.files), "%v", read)
+		for i, want := range c.files {
+			require.Contains(t, read[i].Path, want)
+		}
+		require.Equal(t, c.binding, l.Memory.Path)
+		require.Equal(t, c.binding == "", l.Memory.State == Unlimited)
+	}
 }
 
 func merged(a, b map[string]string) map[string]string {

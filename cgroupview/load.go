@@ -6,9 +6,6 @@ import "strconv"
 // machine that has just started.
 type Load struct{ one, five, fifteen uint64 }
 
-// LoadInterval is how many seconds apart calls of [Load.Tick] must be.
-const LoadInterval = 5
-
 // The decay of 5 seconds in 1, 5 and 15 minutes, from include/linux/sched/loadavg.h.
 const (
 	loadShift = 11

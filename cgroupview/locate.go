@@ -55,7 +55,7 @@ func (c Controller) v1Name() string {
 // Place is where a group is for one controller.
 type Place struct {
 	Version Version // 0 if the kernel has no hierarchy with the controller
-	Path    string  // the cgroup's path in its hierarchy, as in /proc/<pid>/cgroup
+	Path    string  // the cgroup's path in its hierarchy, from as high up as can be seen
 	Mount   string  // mount point, relative to the root of the file system: "sys/fs/cgroup"
 	Dir     string  // the cgroup's directory, relative as Mount; empty if it is not visible
 	// Hidden is how many levels of the hierarchy lie above the mount, whose limits cannot be read. It is 0 in a cgroup
@@ -96,11 +96,11 @@ var errNotAsked = fmt.Errorf("%w: not asked for", ErrNotVisible)
 //
 // An error means that these two files could not be read. That a controller cannot be seen is an answer: [Place.Err].
 func Locate(fsys fs.FS, pid int) (Group, error) {
-	m, err := ReadMounts(fsys, 0)
+	m, buf, err := readMounts(fsys, 0)
 	if err != nil {
 		return Group{}, err
 	}
-	return m.Locate(pid)
+	return m.locate(pid, buf)
 }
 
 // Mounts are the cgroup hierarchies as one process sees them. It is immutable and safe for concurrent use.
@@ -115,17 +115,25 @@ type hierarchy struct {
 	version     Version
 	controllers uint8
 	hidden      bool
+	inNamespace bool   // the whole hierarchy, seen from inside a cgroup namespace
+	namespace   string // the path of that namespace's top; empty if it is not known
 }
 
 // ReadMounts reads proc/<viewer>/mountinfo, 0 being the caller. The viewer's root must be the root of fsys.
 func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
+	m, _, err := readMounts(fsys, viewer)
+	return m, err
+}
+
+// readMounts also returns its buffer, to be used again.
+func readMounts(fsys fs.FS, viewer int) (Mounts, []byte, error) {
 	data, err := readInto(fsys, procFile(viewer, "mountinfo"), nil)
 	if err != nil {
-		return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
+		return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
 	}
 	mounts, err := parseMountinfo(data)
 	if err != nil {
-		return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
+		return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
 	}
 	out := Mounts{fsys: fsys, list: make([]hierarchy, 0, 16)}
 	for i, m := range mounts {
@@ -135,20 +143,23 @@ func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 		root, ok := unescape(m.root)
 		point, ok2 := unescape(m.point)
 		if !ok || !ok2 {
-			return Mounts{}, fmt.Errorf("cgroupview: mounts of process %s: %w: escape in %q or %q: want a backslash and three octal digits",
+			return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: %w: escape in %q or %q: want a backslash and three octal digits",
 				pidName(viewer), ErrMalformed, shorten(string(m.root)), shorten(string(m.point)))
 		}
 		if point = path.Clean(point)[1:]; point == "" { // over the root itself: io/fs calls that "."
 			point = "."
 		}
-		out.list = append(out.list, hierarchy{root, point, m.version, m.controllers, hidden(mounts, i)})
+		out.list = append(out.list, hierarchy{root, point, m.version, m.controllers, hidden(mounts, i), false, ""})
 	}
-	return out, nil
+	out.anchor()
+	return out, data, nil
 }
 
 // Locate finds the cgroup of a process through the mounts, 0 being the caller.
-func (m Mounts) Locate(pid int) (Group, error) {
-	data, err := readInto(m.fsys, procFile(pid, "cgroup"), nil)
+func (m Mounts) Locate(pid int) (Group, error) { return m.locate(pid, nil) }
+
+func (m Mounts) locate(pid int, buf []byte) (Group, error) {
+	data, err := readInto(m.fsys, procFile(pid, "cgroup"), buf)
 	if err != nil {
 		return Group{}, fmt.Errorf("cgroupview: cgroup of process %s: %w", pidName(pid), err)
 	}
@@ -159,13 +170,17 @@ func (m Mounts) Locate(pid int) (Group, error) {
 	g := Group{fsys: m.fsys, pid: pid}
 	for c := range numControllers {
 		path, v := member.path(c)
-		g.places[c] = m.place(c, path, v)
+		if before := g.places[max(c, 1)-1]; c > 0 && v == V2 && before.Version == V2 && before.Err == nil {
+			g.places[c] = before // v2 has one path for all
+			continue
+		}
+		g.places[c] = m.place(c, path, v, false)
 	}
 	return g, nil
 }
 
-// Group returns the cgroup with a path, which may be different directories of different hierarchies. There is no
-// process, so the CPU affinity is not known.
+// Group returns the cgroup with a path from the top of the hierarchies, which may be different directories of different
+// ones. There is no process, so the CPU affinity is not known.
 func (m Mounts) Group(path string) Group {
 	g := Group{fsys: m.fsys, pid: -1}
 	for c := range numControllers {
@@ -177,31 +192,14 @@ func (m Mounts) Group(path string) Group {
 				v = V2
 			}
 		}
-		g.places[c] = m.fromTop(v).place(c, path, v)
+		g.places[c] = m.place(c, path, v, true)
 	}
 	return g
 }
 
-// fromTop returns the mounts with their roots as seen from the top of the hierarchy. A caller in a cgroup namespace of
-// its own, as most containers are, reads "/../.." for the root of a mount of the whole hierarchy, such as the machine's
-// below /host; files that only the top has, or only the others, tell that it is that.
-func (m Mounts) fromTop(v Version) Mounts {
-	list := make([]hierarchy, len(m.list))
-	for i, h := range m.list {
-		if h.version == v && strings.Trim(h.root, "/.") == "" && hasDotDot(h.root) {
-			procs, release, events := exists(m.fsys, h.point+"/cgroup.procs"), exists(m.fsys, h.point+"/release_agent"), exists(m.fsys, h.point+"/cgroup.events")
-			if procs && release == (v == V1) && !events {
-				h.root = "/"
-			}
-		}
-		list[i] = h
-	}
-	return Mounts{m.fsys, list}
-}
-
 // place maps a path of a hierarchy to a directory. Of several mounts that show it, the one is taken that shows most of
-// its ancestors, and has the directory.
-func (m Mounts) place(c Controller, path string, v Version) Place {
+// its ancestors, and has the directory. A path that is not from the top is the kernel's for the reader.
+func (m Mounts) place(c Controller, path string, v Version, fromTop bool) Place {
 	p := Place{Version: v, Path: path}
 	if v == 0 {
 		return p
@@ -215,12 +213,19 @@ func (m Mounts) place(c Controller, path string, v Version) Place {
 		case h.hidden:
 			reason = "/" + h.point + " is covered by another mount"
 		default:
-			rel, why := below(path, h.root)
+			at, why := path, ""
+			if !fromTop {
+				at, why = h.absolute(path)
+			}
+			rel := ""
+			if why == "" {
+				rel, why = below(at, h.root)
+			}
 			if why != "" {
 				reason = "/" + h.point + " " + why
 				continue
 			}
-			found = append(found, Place{v, path, h.point, strings.TrimPrefix(h.point+rel, "./"), levels(h.root), nil})
+			found = append(found, Place{v, at, h.point, strings.TrimPrefix(h.point+rel, "./"), levels(h.root), nil})
 		}
 	}
 	best := -1

@@ -126,9 +126,9 @@ func ofHardware(key []byte) bool {
 	return false
 }
 
-// AppendMemInfo renders /proc/meminfo, in the order of the machine's. Amounts that no cgroup counts, such as
+// appendMemInfo renders /proc/meminfo, in the order of the machine's. Amounts that no cgroup counts, such as
 // Committed_AS and HugePages_Total, are 0: the machine's would be those of other containers.
-func (v *View) AppendMemInfo(dst []byte) []byte {
+func (v *View) appendMemInfo(dst []byte) []byte {
 	for rest := v.Host.MemInfo; len(rest) > 0; {
 		var line []byte
 		line, rest, _ = cut(rest, '\n')

@@ -23,24 +23,11 @@ type Count struct {
 // Count applies a policy. N is at least 1.
 func (l Limits) Count(p Policy) Count { return p.count(&l) }
 
-// Scope says which level's quota a program looks at.
-type Scope uint8
-
-// The scopes.
-const (
-	Tightest Scope = iota // the lowest of all levels, which is what the kernel enforces
-	Leaf                  // the process's own cgroup alone
-	Topmost               // the one nearest to the root, whatever is below it
-)
-
-// Custom is a policy of your own. The zero value is [Ceil].
+// Custom is a policy of your own on the tightest quota of all levels. The zero value is [Ceil].
 type Custom struct {
 	Name  string                         // for Because; "custom" if empty
-	Scope Scope                          // which quota counts
 	Round func(quota, period uint64) int // µs; nil rounds up. Not called without a quota
 	Min   int                            // the least answer where there is a quota; 0 is 1
-	Wide  bool                           // the answer may exceed the CPUs the process can run on
-	V2    bool                           // quotas of v1 are not looked at
 }
 
 func (c Custom) count(l *Limits) Count {
@@ -48,24 +35,42 @@ func (c Custom) count(l *Limits) Count {
 	if name == "" {
 		name = "custom"
 	}
-	n, s, ratio := c.number(l)
-	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, name, c.Wide)}
+	n, s, ratio := rule{round: c.Round, least: c.Min}.number(l)
+	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, name, false)}
+}
+
+// scope says which level's quota a program looks at.
+type scope uint8
+
+const (
+	tightest scope = iota // the lowest of all levels, which is what the kernel enforces
+	leaf                  // the process's own cgroup alone
+	topmost               // the one nearest to the root, whatever is below it
+)
+
+// rule is how a program turns a quota into a number.
+type rule struct {
+	scope scope
+	round func(quota, period uint64) int // nil rounds up
+	least int
+	wide  bool // the answer may exceed the CPUs the process can run on
+	v2    bool // quotas of v1 are not looked at
 }
 
 // number is the count without its reason, and the step with the quota that was looked at.
-func (c Custom) number(l *Limits) (n int, s *Step, r Ratio) {
+func (c rule) number(l *Limits) (n int, s *Step, r Ratio) {
 	cpus := l.parallelism()
-	s, r = l.quotaOf(c.Scope)
-	if s == nil || c.V2 && strings.HasSuffix(s.Path, "cpu.cfs_quota_us") {
+	s, r = l.quotaOf(c.scope)
+	if s == nil || c.v2 && strings.HasSuffix(s.Path, "cpu.cfs_quota_us") {
 		return cpus, nil, Ratio{}
 	}
-	if c.Round == nil {
+	if c.round == nil {
 		n = ceil(r.Quota, r.Period)
 	} else {
-		n = c.Round(r.Quota, r.Period)
+		n = c.round(r.Quota, r.Period)
 	}
-	n = max(n, c.Min, 1)
-	if !c.Wide {
+	n = max(n, c.least, 1)
+	if !c.wide {
 		n = min(n, cpus)
 	}
 	return n, s, r
@@ -80,14 +85,14 @@ func (l *Limits) parallelism() int {
 }
 
 // quotaOf returns the step of the quota that a scope looks at, nil if it has none.
-func (l *Limits) quotaOf(scope Scope) (found *Step, r Ratio) {
+func (l *Limits) quotaOf(of scope) (found *Step, r Ratio) {
 	for i := range l.Why {
 		s := &l.Why[i]
-		if s.kind != kindQuota || s.State != Limited || scope == Leaf && s.Level > 0 {
+		if s.kind != kindQuota || s.State != Limited || of == leaf && s.Level > 0 {
 			continue
 		}
 		ratio := Ratio{s.value, s.period}
-		if found == nil || scope == Topmost || ratio.less(r) {
+		if found == nil || of == topmost || ratio.less(r) {
 			found, r = s, ratio
 		}
 	}

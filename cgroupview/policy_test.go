@@ -42,14 +42,14 @@ func TestOddRounding(t *testing.T) {
 func TestScopes(t *testing.T) {
 	l := limitsOf(t, v2(map[string]string{"sys/fs/cgroup/a/cpu.max": "500000 100000\n", "sys/fs/cgroup/a/b/cpu.max": "300000 100000\n"}))
 	require.Equal(t, 3, l.Count(Custom{}).N)
-	require.Equal(t, 3, l.Count(Custom{Scope: Leaf}).N)
+	require.Equal(t, 3, l.Count(JVMLeaf).N, "its own")
 	require.Equal(t, 5, l.Count(Libuv).N, "the topmost one")
 	require.Equal(t, 6, l.Count(Custom{Min: 6}).N)
 	c := l.Count(Custom{Name: "double", Round: func(q, p uint64) int { return int(2 * q / p) }})
 	require.Equal(t, "6: /sys/fs/cgroup/a/b/cpu.max = 300000 100000, double", c.Because)
 	require.Equal(t, Ratio{300000, 100000}, c.Exact)
 	l = limitsOf(t, v2(map[string]string{"sys/fs/cgroup/a/b/cpu.max": "1000000 100000\n"}))
-	require.Equal(t, 10, l.Count(Custom{Wide: true}).N)
+	require.Equal(t, 10, l.Count(Automaxprocs).N)
 	require.Equal(t, "8: /sys/devices/system/cpu/online = 0-7, less than /sys/fs/cgroup/a/b/cpu.max = 1000000 100000, ceil", l.Count(Ceil).Because)
 }
 
@@ -99,15 +99,15 @@ lxcfs 1 false
 // Values that Kubernetes and runtimes publish: milli-CPUs, shares, old and new weight.
 func TestWeights(t *testing.T) {
 	for _, c := range [][4]uint64{{100, 102, 4, 17}, {250, 256, 10, 35}, {500, 512, 20, 59}, {1000, 1024, 39, 100}, {2000, 2048, 79, 174}, {4000, 4096, 157, 303}, {16000, 16384, 625, 942}} {
-		require.Equal(t, c[2], WeightFromSharesLinear(c[1]), c)
-		require.Equal(t, c[3], WeightFromShares(c[1]), c)
+		linear, quadratic := WeightFromShares(c[1])
+		require.Equal(t, []uint64{c[2], c[3]}, []uint64{linear, quadratic}, c)
 	}
-	require.Equal(t, []uint64{0, 1, 1, 10000, 10000}, []uint64{WeightFromShares(0), WeightFromShares(1), WeightFromShares(2), WeightFromShares(262144), WeightFromShares(1 << 40)})
-	require.Zero(t, WeightFromSharesLinear(0))
+	require.Equal(t, []uint64{0, 1, 1, 10000, 10000}, []uint64{weightQuadratic(0), weightQuadratic(1), weightQuadratic(2), weightQuadratic(262144), weightQuadratic(1 << 40)})
+	require.Zero(t, weightLinear(0))
 	for weight := uint64(1); weight <= 10000; weight++ {
 		linear, quadratic := SharesFromWeight(weight)
-		require.Equal(t, weight, WeightFromSharesLinear(linear), "linear %d", linear)
-		if w := WeightFromShares(quadratic); weight > 1 && w != weight { // the steps of the formula leave some weights out
+		require.Equal(t, weight, weightLinear(linear), "linear %d", linear)
+		if w := weightQuadratic(quadratic); weight > 1 && w != weight { // the steps of the formula leave some weights out
 			require.Greater(t, w, weight-1)
 		}
 	}

@@ -48,9 +48,9 @@ var sources = [...]source{ //nolint:gochecknoglobals // a table, never written
 	{CPU, V2, "cpu.idle", kindIdle, false},
 	{Cpuset, V1, "cpuset.effective_cpus", kindCpuset, false},
 	{Cpuset, V2, "cpuset.cpus.effective", kindCpuset, true},
+	{Memory, V1, "memory.stat", kindHierarchical, false}, // says which of the next have to be read
 	{Memory, V1, "memory.limit_in_bytes", kindMemory, true},
 	{Memory, V1, "memory.memsw.limit_in_bytes", kindMemsw, true},
-	{Memory, V1, "memory.stat", kindHierarchical, false},
 	{Memory, V2, "memory.max", kindMemory, true},
 	{Memory, V2, "memory.high", kindHigh, true},
 	{Memory, V2, "memory.swap.max", kindSwap, true},

@@ -12,7 +12,7 @@ import (
 
 // Reader reads the limits of a group again and again through files that stay open: a few microseconds, and no
 // allocation while nothing changes. It is not safe for concurrent use. The files are those that were there when it was
-// opened: a process that moves, or a controller that is switched on later, needs a new one.
+// opened, and stay open until Close: a process that moves, or a controller that is switched on later, needs a new one.
 type Reader struct {
 	group  Group
 	limits Limits
@@ -40,14 +40,9 @@ func (g Group) Open() (*Reader, error) {
 		if s.kind >= kindAbove {
 			continue
 		}
-		f, err := g.fsys.Open(s.Path[1:])
-		if err != nil {
-			continue
-		}
-		if h, ok := f.(handle); ok {
+		h, err := openHandle(g.fsys, s.Path[1:])
+		if err == nil {
 			r.files[i] = h
-		} else if err := f.Close(); err != nil {
-			return nil, errors.Join(err, r.Close())
 		}
 	}
 	r.read()
@@ -55,6 +50,21 @@ func (g Group) Open() (*Reader, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
+}
+
+// openHandle opens a file to be read again and again; nil if the file system has none that can be.
+func openHandle(fsys fs.FS, name string) (handle, error) {
+	if d, ok := fsys.(dirFS); ok {
+		return d.openKept(name)
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if h, ok := f.(handle); ok {
+		return h, nil
+	}
+	return nil, f.Close()
 }
 
 // Close closes the files.
@@ -99,29 +109,68 @@ func (a Amount) known() bool { return a.State == Limited || a.State == Unlimited
 // read reads every file into its step, and the steps into the limits.
 func (r *Reader) read() {
 	r.gone = nil
-	quiet := false // an ancestor's cpuset does not count once a nearer one is there
+	var seen found
 	for i := range r.limits.Why {
 		s := &r.limits.Why[i]
 		s.Binding = false
-		switch s.kind {
-		case noKind, kindAbove:
+		switch {
+		case s.kind == noKind, s.kind == kindAbove:
 			continue
-		case kindCpuset:
-			if quiet {
-				s.skip()
-				continue
-			}
-		case kindPeriod:
-			if r.limits.Why[i-1].State != Limited { // there is no quota it could be the period of
-				s.skip()
-				continue
-			}
+		case seen.settles(s):
+			s.skip()
+			continue
 		}
 		r.step(i, s)
-		quiet = quiet || s.kind == kindCpuset && s.State == Limited
+		seen.add(s)
 	}
 	r.reduce()
 	r.reread = true
+}
+
+// found is what the files read so far say, so that those that cannot add to it are left alone.
+type found struct {
+	quota, anyQuota, cpuset bool
+	memory, memsw           uint64 // v1: the lowest limit of all levels that is not found yet, or 0 if unknown
+}
+
+// settles reports whether the file of a step cannot change the answer any more.
+func (f *found) settles(s *Step) bool {
+	switch s.kind {
+	case kindPeriod:
+		return !f.quota // there is none it could be the period of
+	case kindBurst:
+		return !f.anyQuota
+	case kindCpuset:
+		return f.cpuset // an ancestor's does not count once a nearer one is there
+	case kindMemory:
+		return f.memory >= noLimit
+	case kindMemsw:
+		return f.memsw >= noLimit
+	}
+	return false
+}
+
+func (f *found) add(s *Step) {
+	limited := s.State == Limited
+	switch s.kind {
+	case kindQuota:
+		f.quota = limited
+		f.anyQuota = f.anyQuota || limited
+	case kindCpuset:
+		f.cpuset = limited
+	case kindHierarchical:
+		if limited {
+			f.memory, f.memsw = s.value, s.period
+		}
+	case kindMemory:
+		if limited && s.value == f.memory { // the level whose limit it is; those above have no lower one
+			f.memory = noLimit
+		}
+	case kindMemsw:
+		if limited && s.value == f.memsw {
+			f.memsw = noLimit
+		}
+	}
 }
 
 // skip marks a step whose file was not looked at.
@@ -132,6 +181,10 @@ const skipped = Unreadable + 1
 // answer returns the limits with the steps whose files were looked at.
 func (r *Reader) answer() Limits {
 	l := r.limits
+	if r.files == nil { // of one use
+		l.Why = slices.DeleteFunc(l.Why, func(s Step) bool { return s.State == skipped })
+		return l
+	}
 	r.shown = slices.Grow(r.shown[:0], len(l.Why))
 	for i := range l.Why {
 		if l.Why[i].State != skipped {
@@ -165,7 +218,7 @@ func (r *Reader) step(i int, s *Step) {
 // whole reads a file of a step. Below "/" its path is the system's, and not put together anew.
 func (r *Reader) whole(path string) ([]byte, error) {
 	if d, ok := r.group.fsys.(dirFS); ok && d.root == "" && !hasDotDot(path) {
-		return readPath(path, r.buf)
+		return readRecord(path, r.buf)
 	}
 	return readInto(r.group.fsys, path[1:], r.buf)
 }
@@ -185,7 +238,7 @@ func (r *Reader) content(i int, s *Step) ([]byte, error) {
 	}
 	for buf := r.buf[:cap(r.buf)]; ; {
 		n, err := r.files[i].ReadAt(buf, 0)
-		if n == len(buf) && n < maxFile { // full: there may be more
+		if n == len(buf) && n < maxFile { // full, or the first time: there may be more
 			buf = make([]byte, max(8192, 2*n))
 			r.buf = buf[:0]
 			continue

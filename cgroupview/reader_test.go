@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -152,3 +153,47 @@ func (failing) Read([]byte) (int, error) { return 0, errFailing }
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// Files of any size are read whole, with one read or with many.
+func TestLargeFiles(t *testing.T) {
+	for _, size := range []int{1, 4095, 4096, 4097, 8192, 40000} {
+		text := strings.Repeat("x", size)
+		dir, fsys := onDisk(t, map[string]string{"big": text})
+		for _, read := range []func() ([]byte, error){
+			func() ([]byte, error) { return readInto(fsys, "big", nil) },
+			func() ([]byte, error) { return readRecord(filepath.Join(dir, "big"), nil) },
+			func() ([]byte, error) { return readRecord(filepath.Join(dir, "big"), make([]byte, 0, 100)) },
+			func() ([]byte, error) {
+				h, err := openHandle(fsys, "big")
+				require.NoError(t, err)
+				defer func() { require.NoError(t, h.Close()) }()
+				r := &Reader{files: []handle{h}}
+				return r.content(0, &Step{Path: "/big"})
+			},
+		} {
+			data, err := read()
+			require.NoError(t, err)
+			require.Equal(t, text, string(data))
+		}
+	}
+	_, err := readRecord(filepath.Join(t.TempDir(), "nothing"), nil)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// Law: what this machine's files say is the same through paths and through kept files.
+func TestThisProcess(t *testing.T) {
+	g, err := Locate(FS("/"), 0)
+	if err != nil {
+		t.Skip("no cgroups on this machine: ", err)
+	}
+	l, err := g.Limits()
+	require.NoError(t, err)
+	require.Positive(t, l.CPUs.Len())
+	r, err := g.Open()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	again, err := r.Limits()
+	require.NoError(t, err)
+	require.Equal(t, l.Quota, again.Quota)
+	require.Equal(t, l.Memory, again.Memory)
+}

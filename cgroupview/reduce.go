@@ -185,6 +185,9 @@ func (r *Reader) amount(k kind, before State) Amount {
 		}
 		asked = true
 		state := s.State
+		if state == skipped { // memory.stat has said that this level's limit is not the lowest one
+			state = Unlimited
+		}
 		if state == Limited && k != kindSwap && r.limits.MemTotal > 0 && s.value >= r.limits.MemTotal {
 			state = Unlimited
 		}

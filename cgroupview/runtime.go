@@ -26,34 +26,34 @@ const (
 	LXCFS        Runtime = "lxcfs"        // LXCFS 7: ceil over all levels, of the cpuset
 )
 
-// Runtimes lists the rules, in the order of [Limits.Predict].
-func Runtimes() []Runtime {
+// runtimes lists the rules, in the order of [Limits.Predict].
+func runtimes() []Runtime {
 	return []Runtime{Floor, Ceil, GoRuntime, Automaxprocs, JVM, JVMLeaf, JVMShares, Libuv, Rust, DotNet, LXCFS}
 }
 
-// custom is the part of the rule that a [Custom] can say.
-func (p Runtime) custom() (Custom, string) {
+// rule is the part that a quota decides, and its name.
+func (p Runtime) rule() (rule, string) {
 	switch p {
 	case Floor:
-		return Custom{Round: floor}, "floor"
+		return rule{round: floor}, "floor"
 	case GoRuntime:
-		return Custom{Scope: Leaf, Min: 2}, "ceil, at least 2, own cgroup alone"
+		return rule{scope: leaf, least: 2}, "ceil, at least 2, own cgroup alone"
 	case Automaxprocs:
-		return Custom{Scope: Leaf, Round: floor, Wide: true}, "floor, own cgroup alone"
+		return rule{scope: leaf, round: floor, wide: true}, "floor, own cgroup alone"
 	case JVMLeaf, JVMShares:
-		return Custom{Scope: Leaf, Round: ceilFloat32}, "ceil, own cgroup alone"
+		return rule{scope: leaf, round: ceilFloat32}, "ceil, own cgroup alone"
 	case Libuv:
-		return Custom{Scope: Topmost, Round: floor, V2: true}, "floor, topmost, v2 alone"
+		return rule{scope: topmost, round: floor, v2: true}, "floor, topmost, v2 alone"
 	case Rust:
-		return Custom{Round: floor}, "floor"
+		return rule{round: floor}, "floor"
 	case DotNet:
-		return Custom{Scope: Leaf, Round: ceilDotNet}, "ceil, own cgroup alone"
+		return rule{scope: leaf, round: ceilDotNet}, "ceil, own cgroup alone"
 	}
-	return Custom{}, "ceil"
+	return rule{}, "ceil"
 }
 
 func (p Runtime) count(l *Limits) Count {
-	c, rule := p.custom()
+	c, name := p.rule()
 	n, s, ratio := c.number(l)
 	switch {
 	case p == Automaxprocs && s == nil:
@@ -68,7 +68,7 @@ func (p Runtime) count(l *Limits) Count {
 	if p == GoRuntime {
 		n = min(n, l.parallelism())
 	}
-	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, rule, c.Wide)}
+	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, name, c.wide)}
 }
 
 // countShares is what JDKs before 19 make of a request: 1024 shares are a CPU, but exactly 1024 are "not set". Of v2
@@ -110,13 +110,14 @@ func ceilDotNet(quota, period uint64) int {
 type Prediction struct {
 	Runtime Runtime
 	CPUs    Count
-	Wrong   bool   // more than the container can use, or a quota that goes unseen
-	Blind   string // what it does not see here; empty if nothing
+	Wrong   bool   // more CPUs than the container can use, or a quota that goes unseen
+	Blind   string // what of the CPUs it does not see here; empty if nothing
+	Heap    Heap
 }
 
 // Predict returns what each program will choose here, beside Floor and Ceil, and what it fails to see.
 func (l Limits) Predict() []Prediction {
-	all := Runtimes()
+	all := runtimes()
 	out := make([]Prediction, 0, len(all))
 	most := Ceil.count(&l).N
 	for _, p := range all {
@@ -126,14 +127,14 @@ func (l Limits) Predict() []Prediction {
 }
 
 func (l *Limits) predict(p Runtime, most int) Prediction {
-	out := Prediction{Runtime: p, CPUs: p.count(l)}
-	c, _ := p.custom()
-	tight, _ := l.quotaOf(Tightest)
-	seen, _ := l.quotaOf(c.Scope)
+	out := Prediction{Runtime: p, CPUs: p.count(l), Heap: p.heap(l)}
+	c, _ := p.rule()
+	tight, _ := l.quotaOf(tightest)
+	seen, _ := l.quotaOf(c.scope)
 	var blind []string
 	switch {
 	case tight == nil:
-	case c.V2 && strings.HasSuffix(tight.Path, "cpu.cfs_quota_us"):
+	case c.v2 && strings.HasSuffix(tight.Path, "cpu.cfs_quota_us"):
 		blind = append(blind, "does not read v1: "+tight.Path)
 	case seen != tight:
 		blind = append(blind, "does not see "+tight.Path+" = "+Ratio{tight.value, tight.period}.String())
@@ -153,18 +154,26 @@ func (l *Limits) predict(p Runtime, most int) Prediction {
 
 // Advice returns settings that make programs do the right thing where they would not by themselves, as NAME=value
 // lines for a container's environment: GOMAXPROCS, NUM_CPUS, JAVA_TOOL_OPTIONS, UV_THREADPOOL_SIZE and, with a memory
-// limit, GOMEMLIMIT at nine tenths of [Limits.Soft]. They go stale when a container is resized in place; [Set] does
-// not.
+// limit, GOMEMLIMIT at nine tenths of [Limits.Soft]; where their heaps would be [Heap.Wrong], also Java's MaxRAM and
+// NODE_OPTIONS. They go stale when a container is resized in place; [Set] does not.
 func (l Limits) Advice() []string {
 	n := Ceil.count(&l).N
+	soft := l.Soft()
+	java := fmt.Sprintf("JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=%d", n)
+	if soft.State == Limited && JVMLeaf.heap(&l).Wrong {
+		java += fmt.Sprintf(" -XX:MaxRAM=%d", soft.Bytes)
+	}
 	out := []string{
 		fmt.Sprintf("GOMAXPROCS=%d", n),
 		fmt.Sprintf("NUM_CPUS=%d", n),
-		fmt.Sprintf("JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=%d", n),
+		java,
 		fmt.Sprintf("UV_THREADPOOL_SIZE=%d", max(n, 4)), // its default, for blocking calls, not for computing
 	}
-	if soft := l.Soft(); soft.State == Limited {
+	if soft.State == Limited {
 		out = append(out, fmt.Sprintf("GOMEMLIMIT=%d", goMemLimit(soft.Bytes, defaultHeadroom)))
+		if Libuv.heap(&l).Wrong {
+			out = append(out, fmt.Sprintf("NODE_OPTIONS=--max-old-space-size=%d", max(soft.Bytes/mib*3/4, 1)))
+		}
 	}
 	return out
 }

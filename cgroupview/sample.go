@@ -16,7 +16,7 @@ type Sample struct {
 	Started time.Duration // when the process of the group began, likewise; 0 if there is no process
 
 	Usage, User, System time.Duration // CPU time
-	PerCPU              []CPUTime     // by the machine's CPU number; v1 alone
+	perCPU              []cpuUse      // by the machine's CPU number; v1 alone
 	Periods, Throttled  uint64        // periods with a quota, and how many of them used it up
 	ThrottledTime       time.Duration // of all CPUs together
 
@@ -28,8 +28,8 @@ type Sample struct {
 	Tasks    Tasks
 }
 
-// CPUTime is what was used of one CPU.
-type CPUTime struct{ User, System time.Duration }
+// cpuUse is what was used of one CPU.
+type cpuUse struct{ User, System time.Duration }
 
 // WorkingSet is the memory that cannot be given back at once, what the kubelet evicts by: usage without the inactive
 // files.
@@ -45,8 +45,8 @@ type sampler struct {
 // Sample reads the counters of the group into s, whose slices it uses again. Files that do not exist leave zeros; what
 // is wrong otherwise is joined into the error, and all the rest is there nevertheless.
 func (g Group) Sample(s *Sample) error {
-	perCPU, devices := s.PerCPU[:0], s.IO[:0]
-	*s = Sample{PerCPU: perCPU, IO: devices, Tasks: s.Tasks}
+	perCPU, devices := s.perCPU[:0], s.IO[:0]
+	*s = Sample{perCPU: perCPU, IO: devices, Tasks: s.Tasks}
 	r := sampler{g: g, buf: make([]byte, 0, 8192)}
 	s.At = r.uptime()
 	if g.pid >= 0 {
@@ -176,11 +176,11 @@ func (r *sampler) cpuacct(s *Sample) {
 			r.malformed("cpuacct.usage_all", `"cpu user system"`, line)
 			return
 		}
-		for uint64(len(s.PerCPU)) <= cpu {
-			s.PerCPU = append(s.PerCPU, CPUTime{})
+		if more := int(cpu) + 1 - len(s.perCPU); more > 0 {
+			s.perCPU = append(s.perCPU, make([]cpuUse, more)...)
 		}
-		t := CPUTime{time.Duration(min(user, 1<<62)), time.Duration(min(system, 1<<62))}
-		s.PerCPU[cpu] = t
+		t := cpuUse{time.Duration(min(user, 1<<62)), time.Duration(min(system, 1<<62))}
+		s.perCPU[cpu] = t
 		s.User += t.User
 		s.System += t.System
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,6 +34,11 @@ const defaultHeadroom = 10
 //
 // A GOMAXPROCS or GOMEMLIMIT in the environment is respected: that setting stays as it is. Without a memory limit
 // GOMEMLIMIT is left alone; without a quota GOMAXPROCS is the number of CPUs the process can run on.
+//
+// What cannot be read never gives more: while a file of the CPUs or of the memory is unreadable, or the quota is not
+// visible, GOMAXPROCS and GOMEMLIMIT are lowered if what remains says so, and otherwise stay as they are. GOMEMLIMIT is
+// never set below 16 MiB, whatever the limit, memory.high = 0 for one: Go's collector would run without end for a
+// runtime that needs half of that.
 //
 // Set returns when both are set, with an error only if nothing could be read; then nothing was set. One goroutine goes
 // on reading until ctx ends, unless Every is negative or both settings come from the environment. This is the only
@@ -67,6 +73,7 @@ func Set(ctx context.Context, o SetOptions) error {
 type setter struct {
 	SetOptions
 	fixedProcs, fixedMemory bool
+	before                  int // GOMAXPROCS that was there
 	procs                   int
 	memory                  int64
 }
@@ -95,6 +102,7 @@ func newSetter(o SetOptions) *setter {
 		s.Apply = applyToProcess
 	}
 	s.fixedProcs, s.fixedMemory = s.fixed("GOMAXPROCS"), s.fixed("GOMEMLIMIT")
+	s.before = runtime.GOMAXPROCS(0)
 	return s
 }
 
@@ -110,12 +118,8 @@ func (s *setter) fixed(name string) bool {
 func (s *setter) apply(l Limits) {
 	var procs int
 	var memory int64
-	if c := l.Count(s.Policy); !s.fixedProcs && c.N != s.procs {
-		procs, s.procs = c.N, c.N
-		s.Log("GOMAXPROCS=" + c.Because)
-	}
-	if l.Quota.State == NotVisible || l.Quota.State == Unreadable {
-		s.Log("the CPU quota is " + l.Quota.State.String() + ": " + l.problems(CPU))
+	if !s.fixedProcs {
+		procs = s.procsOf(l)
 	}
 	if !s.fixedMemory {
 		memory = s.memoryOf(l)
@@ -125,39 +129,80 @@ func (s *setter) apply(l Limits) {
 	}
 }
 
+// procsOf returns GOMAXPROCS if it is to be set.
+func (s *setter) procsOf(l Limits) int {
+	c := l.Count(s.Policy)
+	now := s.procs
+	if now == 0 {
+		now = s.before
+	}
+	if why := l.uncertain(CPU, Cpuset); why != "" && c.N >= now {
+		s.Log(fmt.Sprintf("GOMAXPROCS=%d stays, not all that limits the CPUs can be read: %s", now, why))
+		return 0
+	}
+	if c.N == s.procs {
+		return 0
+	}
+	s.procs = c.N
+	s.Log("GOMAXPROCS=" + c.Because)
+	return c.N
+}
+
+// uncertain says why limits may be lower than they look: a file that cannot be read, or a quota that cannot be seen.
+func (l *Limits) uncertain(controllers ...Controller) string {
+	var out []string
+	for i := range l.Why {
+		s := &l.Why[i]
+		lost := s.State == Unreadable || s.State == NotVisible && l.Quota.State == NotVisible && s.Controller == CPU
+		if lost && slices.Contains(controllers, s.Controller) {
+			out = append(out, s.String())
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// memoryOf returns GOMEMLIMIT if it is to be set.
 func (s *setter) memoryOf(l Limits) int64 {
 	soft := l.Soft()
-	switch soft.State {
-	case NotVisible, Unreadable:
+	if soft.State == NotVisible || soft.State == Unreadable {
 		s.Log("GOMEMLIMIT is left alone, the memory limit is " + soft.State.String() + ": " + l.problems(Memory))
 		return 0
-	case Limited:
-	default:
-		if s.memory == 0 {
-			return 0
-		}
-		// A limit went away: back to what Go starts with.
-		s.memory = 0
-		s.Log("GOMEMLIMIT=off: there is no memory limit any more")
-		return noMemLimit
 	}
-	memory := goMemLimit(soft.Bytes, s.Headroom)
+	var memory int64 // none
+	if soft.State == Limited {
+		memory = goMemLimit(soft.Bytes, s.Headroom)
+	}
 	if memory == s.memory {
 		return 0
 	}
+	if why := l.uncertain(Memory); why != "" && s.memory > 0 && (memory == 0 || memory > s.memory) {
+		s.Log(fmt.Sprintf("GOMEMLIMIT=%d stays, not all that limits the memory can be read: %s", s.memory, why))
+		return 0
+	}
 	s.memory = memory
-	s.Log(fmt.Sprintf("GOMEMLIMIT=%d: %s = %d, less %d %%", memory, soft.Path, soft.Bytes, s.Headroom))
+	if memory == 0 { // a limit went away: back to what Go starts with
+		s.Log("GOMEMLIMIT=off: there is no memory limit any more")
+		return noMemLimit
+	}
+	rule := fmt.Sprintf("less %d %%", s.Headroom)
+	if memory == leastMemLimit {
+		rule = "which is less than the least"
+	}
+	s.Log(fmt.Sprintf("GOMEMLIMIT=%d: %s = %d, %s", memory, soft.Path, soft.Bytes, rule))
 	return memory
 }
 
-const noMemLimit = 1<<63 - 1
+const (
+	noMemLimit    = 1<<63 - 1
+	leastMemLimit = 16 << 20 // a Go program that does nothing holds about 8 MiB
+)
 
 // goMemLimit leaves headroom percent of a limit to what is not Go's heap: the binary, C libraries, page cache that is
-// in use. It is at least one byte, since 0 would mean to leave GOMEMLIMIT alone.
+// in use.
 func goMemLimit(limit uint64, headroom int) int64 {
 	hi, lo := bits.Mul64(limit, uint64(100-headroom))
 	quotient, _ := bits.Div64(hi, lo, 100)
-	return max(int64(min(quotient, noMemLimit)), 1)
+	return max(int64(min(quotient, noMemLimit)), leastMemLimit)
 }
 
 // problems joins what is wrong with the files of a controller.

@@ -12,7 +12,7 @@ type CPUTimes struct {
 	n    int       // how many are shown
 	last struct {
 		at, usage, user, system time.Duration
-		perCPU                  []CPUTime
+		perCPU                  []cpuUse
 	}
 	idle time.Duration // of all CPUs that were ever shown
 }
@@ -43,7 +43,7 @@ func (t *CPUTimes) Advance(l *Limits, s *Sample) {
 	t.share(user, system)
 	t.rest(l, elapsed, used)
 	t.last.at, t.last.usage, t.last.user, t.last.system = s.At, s.Usage, max(s.User, t.last.user), max(s.System, t.last.system)
-	t.last.perCPU = append(t.last.perCPU[:0], s.PerCPU...)
+	t.last.perCPU = append(t.last.perCPU[:0], s.perCPU...)
 }
 
 // shown are the CPUs that have a line.
@@ -61,11 +61,11 @@ func split(user, system, total time.Duration) (time.Duration, time.Duration) {
 // ofOwn gives each CPU that is shown what was used of it, where the kernel counts by CPU, as far as there was time.
 // What was used of CPUs that are not shown remains.
 func (t *CPUTimes) ofOwn(l *Limits, s *Sample, user, system *time.Duration) {
-	if len(t.last.perCPU) != len(s.PerCPU) {
+	if len(t.last.perCPU) != len(s.perCPU) {
 		return // the first time: how it was spread over the CPUs of another moment does not matter
 	}
 	i := 0
-	for cpu := range s.PerCPU {
+	for cpu := range s.perCPU {
 		if l.CPUs.Len() > 0 && !l.CPUs.Contains(cpu) {
 			continue
 		}
@@ -73,9 +73,9 @@ func (t *CPUTimes) ofOwn(l *Limits, s *Sample, user, system *time.Duration) {
 			return
 		}
 		c := &t.cpus[i]
-		u := min(max(s.PerCPU[cpu].User-t.last.perCPU[cpu].User, 0), *user, c.room)
+		u := min(max(s.perCPU[cpu].User-t.last.perCPU[cpu].User, 0), *user, c.room)
 		c.user, c.room, *user = c.user+u, c.room-u, *user-u
-		y := min(max(s.PerCPU[cpu].System-t.last.perCPU[cpu].System, 0), *system, c.room)
+		y := min(max(s.perCPU[cpu].System-t.last.perCPU[cpu].System, 0), *system, c.room)
 		c.system, c.room, *system = c.system+y, c.room-y, *system-y
 		i++
 	}

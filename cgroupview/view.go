@@ -32,34 +32,34 @@ func ViewFiles() []string {
 func (v *View) Append(dst []byte, file string) (out []byte, ok bool) {
 	switch file {
 	case "proc/cpuinfo":
-		return v.AppendCPUInfo(dst), true
+		return v.appendCPUInfo(dst), true
 	case "proc/diskstats":
-		return v.AppendDiskStats(dst), true
+		return v.appendDiskStats(dst), true
 	case "proc/loadavg":
-		return v.AppendLoadAvg(dst), true
+		return v.appendLoadAvg(dst), true
 	case "proc/meminfo":
-		return v.AppendMemInfo(dst), true
+		return v.appendMemInfo(dst), true
 	case "proc/stat":
-		return v.AppendStat(dst), true
+		return v.appendStat(dst), true
 	case "proc/swaps":
-		return v.AppendSwaps(dst), true
+		return v.appendSwaps(dst), true
 	case "proc/uptime":
-		return v.AppendUptime(dst), true
+		return v.appendUptime(dst), true
 	case "sys/devices/system/cpu/online":
-		return v.AppendOnline(dst), true
+		return v.appendOnline(dst), true
 	}
 	return dst, false
 }
 
 // visible is the number of CPUs that views show, that of the LXCFS policy.
 func (l *Limits) visible() int {
-	c, _ := LXCFS.custom()
+	c, _ := LXCFS.rule()
 	n, _, _ := c.number(l)
 	return n
 }
 
-// AppendOnline renders /sys/devices/system/cpu/online: "0-1".
-func (v *View) AppendOnline(dst []byte) []byte {
+// appendOnline renders /sys/devices/system/cpu/online: "0-1".
+func (v *View) appendOnline(dst []byte) []byte {
 	dst = append(dst, '0')
 	if n := v.Limits.visible(); n > 1 {
 		dst = strconv.AppendInt(append(dst, '-'), int64(n-1), 10)
@@ -67,10 +67,10 @@ func (v *View) AppendOnline(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
-// AppendCPUInfo renders /proc/cpuinfo: the stanzas of the first CPUs that the container can run on, numbered from 0.
+// appendCPUInfo renders /proc/cpuinfo: the stanzas of the first CPUs that the container can run on, numbered from 0.
 // All else in them is the hardware's and stays. Text that belongs to no CPU, as some architectures have at the end, stays
 // too.
-func (v *View) AppendCPUInfo(dst []byte) []byte {
+func (v *View) appendCPUInfo(dst []byte) []byte {
 	shown, most := 0, v.Limits.visible()
 	for rest := v.Host.CPUInfo; len(rest) > 0; {
 		line, next, _ := cut(rest, '\n')
@@ -132,9 +132,9 @@ func digits(n int) int {
 	return d
 }
 
-// AppendStat renders /proc/stat: the CPU lines from [View.CPU], the rest from the machine. ps needs the machine's btime
+// appendStat renders /proc/stat: the CPU lines from [View.CPU], the rest from the machine. ps needs the machine's btime
 // to turn the start of a process into a time.
-func (v *View) AppendStat(dst []byte) []byte {
+func (v *View) appendStat(dst []byte) []byte {
 	var sum cpuTime
 	for _, c := range v.CPU.cpus {
 		sum.user, sum.system, sum.idle = sum.user+c.user, sum.system+c.system, sum.idle+c.idle
@@ -159,9 +159,9 @@ func appendTicks(dst []byte, c cpuTime) []byte {
 	return append(dst, " 0 0 0 0 0 0\n"...)
 }
 
-// AppendUptime renders /proc/uptime: the age of the container, and the idle time of its CPUs together, which exceeds the
+// appendUptime renders /proc/uptime: the age of the container, and the idle time of its CPUs together, which exceeds the
 // age as it does on a machine. Without a known start the age is the machine's.
-func (v *View) AppendUptime(dst []byte) []byte {
+func (v *View) appendUptime(dst []byte) []byte {
 	dst = appendHundredths(dst, max(v.Sample.At-v.Sample.Started, 0))
 	return append(appendHundredths(append(dst, ' '), v.CPU.idle), '\n')
 }
@@ -171,8 +171,8 @@ func appendHundredths(dst []byte, d time.Duration) []byte {
 	return appendPadded(append(dst, '.'), uint64(d%time.Second/tick), 2)
 }
 
-// AppendLoadAvg renders /proc/loadavg: "0.52 0.13 0.04 1/3 495".
-func (v *View) AppendLoadAvg(dst []byte) []byte {
+// appendLoadAvg renders /proc/loadavg: "0.52 0.13 0.04 1/3 495".
+func (v *View) appendLoadAvg(dst []byte) []byte {
 	t := v.Sample.Tasks
 	dst = append(v.Load.appendTo(dst), ' ')
 	dst = strconv.AppendInt(dst, int64(t.Running), 10)
@@ -180,8 +180,8 @@ func (v *View) AppendLoadAvg(dst []byte) []byte {
 	return append(strconv.AppendInt(append(dst, ' '), int64(t.Last), 10), '\n')
 }
 
-// AppendSwaps renders /proc/swaps: one line for the swap that the container may use, none if that is nothing.
-func (v *View) AppendSwaps(dst []byte) []byte {
+// appendSwaps renders /proc/swaps: one line for the swap that the container may use, none if that is nothing.
+func (v *View) appendSwaps(dst []byte) []byte {
 	dst = append(dst, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"...)
 	total, used := v.swap()
 	if total == 0 {
@@ -195,9 +195,9 @@ func (v *View) AppendSwaps(dst []byte) []byte {
 
 const spaces = "                                        "
 
-// AppendDiskStats renders /proc/diskstats: the machine's devices with what the container has done on each. Times and
+// appendDiskStats renders /proc/diskstats: the machine's devices with what the container has done on each. Times and
 // merges are not accounted to cgroups and are 0.
-func (v *View) AppendDiskStats(dst []byte) []byte {
+func (v *View) appendDiskStats(dst []byte) []byte {
 	for rest := v.Host.DiskStats; len(rest) > 0; {
 		var line []byte
 		line, rest, _ = cut(rest, '\n')

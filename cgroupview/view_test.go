@@ -81,9 +81,9 @@ func TestViewsOfV2(t *testing.T) {
 func TestViewsWithoutNumbers(t *testing.T) {
 	fsys := v2(map[string]string{"sys/fs/cgroup/a/b/memory.swap.max": "0\n", "proc/uptime": "", "proc/cpuinfo": "Hardware\t: X\n"})
 	v := viewOf(t, fsys)
-	require.Equal(t, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n", string(v.AppendSwaps(nil)))
-	require.Equal(t, "0.00 0.00\n", string(v.AppendUptime(nil)))
-	require.Equal(t, "Hardware\t: X\n", string(v.AppendCPUInfo(nil)))
+	require.Equal(t, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n", string(v.appendSwaps(nil)))
+	require.Equal(t, "0.00 0.00\n", string(v.appendUptime(nil)))
+	require.Equal(t, "Hardware\t: X\n", string(v.appendCPUInfo(nil)))
 }
 
 func TestCPUInfoOfS390(t *testing.T) {
@@ -91,7 +91,7 @@ func TestCPUInfoOfS390(t *testing.T) {
 		"sys/fs/cgroup/a/b/cpu.max": "200000 100000\n", "sys/fs/cgroup/a/b/cpuset.cpus.effective": "1-3\n",
 		"proc/cpuinfo": "vendor_id       : IBM/S390\n# processors    : 4\nprocessor 0: version = FF\nprocessor 1: version = FE\nprocessor 2: version = FD\nprocessor 3: version = FC\n\ncpu number      : 0\n",
 	}))
-	require.Equal(t, "vendor_id       : IBM/S390\n# processors    : 2\nprocessor 0: version = FE\nprocessor 1: version = FD\n\ncpu number      : 0\n", string(v.AppendCPUInfo(nil)))
+	require.Equal(t, "vendor_id       : IBM/S390\n# processors    : 2\nprocessor 0: version = FE\nprocessor 1: version = FD\n\ncpu number      : 0\n", string(v.appendCPUInfo(nil)))
 }
 
 // Law: CPU times never fall while a container lives, add up to no more than the time there was, and none of what was
@@ -119,7 +119,7 @@ func TestCPUTimesAfterResize(t *testing.T) {
 		s.At, s.Usage, s.User = s.At+10*time.Second, s.Usage+4*time.Second, s.User+4*time.Second
 	}
 	v := View{Host: &Host{}, CPU: &times}
-	require.Equal(t, 5, strings.Count(string(v.AppendStat(nil)), "\n"))
+	require.Equal(t, 5, strings.Count(string(v.appendStat(nil)), "\n"))
 }
 
 // From a cgroup namespace of its own, an agent reads the root of the machine's mount as dots.
@@ -152,7 +152,7 @@ func TestCPUTimesNeverFall(t *testing.T) {
 		limits := &Limits{CPUs: set, Online: set}
 		s := Sample{At: time.Second, Started: time.Second}
 		if round%2 == 0 {
-			s.PerCPU = make([]CPUTime, cpus)
+			s.perCPU = make([]cpuUse, cpus)
 		}
 		var times CPUTimes
 		times.Advance(limits, &s)
@@ -164,9 +164,9 @@ func TestCPUTimesNeverFall(t *testing.T) {
 			for i := range cpus {
 				u, y := time.Duration(rnd.Int64N(int64(dt)/2)), time.Duration(rnd.Int64N(int64(dt)/2))
 				s.User, s.System, s.Usage, used = s.User+u, s.System+y, s.Usage+u+y, used+u+y
-				if s.PerCPU != nil {
-					s.PerCPU[i].User += u
-					s.PerCPU[i].System += y
+				if s.perCPU != nil {
+					s.perCPU[i].User += u
+					s.perCPU[i].System += y
 				}
 			}
 			times.Advance(limits, &s)
@@ -233,7 +233,7 @@ func TestSamplesOfV1(t *testing.T) {
 	require.NoError(t, g.Sample(&s), "the same memory again")
 	require.Equal(t, Sample{
 		At: 15 * time.Second, Started: 5 * time.Second, Usage: 4 * time.Second, User: 1500 * time.Millisecond, System: 500 * time.Millisecond,
-		PerCPU: []CPUTime{{time.Second, 500 * time.Millisecond}, {}, {500 * time.Millisecond, 0}}, Periods: 5, Throttled: 2, ThrottledTime: time.Millisecond,
+		perCPU: []cpuUse{{time.Second, 500 * time.Millisecond}, {}, {500 * time.Millisecond, 0}}, Periods: 5, Throttled: 2, ThrottledTime: time.Millisecond,
 		Memory: 8192, Swap: 4096, OOMKills: 1, Stat: MemoryStat{File: 1, Anon: 2, AnonHuge: 3, Mapped: 4, Dirty: 5, Writeback: 6, InactiveFile: 7},
 		IO: []DeviceIO{{Major: 8, ReadBytes: 4096, WriteBytes: 8192, DiscardBytes: 1024, ReadOps: 1, WriteOps: 2, DiscardOps: 3}},
 	}, s)

@@ -88,19 +88,19 @@ func TestSet(t *testing.T) {
 			Apply:     func(p int, m int64) { procs, memory = p, m },
 		})
 	}
-	limited := map[string]string{"sys/fs/cgroup/a/cpu.max": "150000 100000\n", "sys/fs/cgroup/a/b/memory.max": "1000000\n", "sys/fs/cgroup/a/b/memory.high": "800000\n"}
+	limited := map[string]string{"sys/fs/cgroup/a/cpu.max": "150000 100000\n", "sys/fs/cgroup/a/b/memory.max": "1000000000\n", "sys/fs/cgroup/a/b/memory.high": "800000000\n"}
 	require.NoError(t, run(v2(limited)))
 	require.Equal(t, 2, procs)
-	require.Equal(t, int64(720000), memory)
+	require.Equal(t, int64(720000000), memory)
 	require.Equal(t, []string{
 		"GOMAXPROCS=2: /sys/fs/cgroup/a/cpu.max = 150000 100000, ceil",
-		"GOMEMLIMIT=720000: /sys/fs/cgroup/a/b/memory.high = 800000, less 10 %",
+		"GOMEMLIMIT=720000000: /sys/fs/cgroup/a/b/memory.high = 800000000, less 10 %",
 	}, said)
 
 	env["GOMAXPROCS"] = "7"
 	require.NoError(t, run(v2(limited)))
 	require.Zero(t, procs)
-	require.Equal(t, int64(720000), memory)
+	require.Equal(t, int64(720000000), memory)
 	require.Contains(t, said, "GOMAXPROCS=7 is set in the environment and stays")
 	env["GOMEMLIMIT"] = "1GiB"
 	require.NoError(t, run(v2(limited)))
@@ -111,7 +111,10 @@ func TestSet(t *testing.T) {
 	require.Equal(t, 8, procs)
 	require.Zero(t, memory)
 	require.NoError(t, run(v2(map[string]string{"sys/fs/cgroup/a/b/cpu.max": "?\n", "sys/fs/cgroup/a/b/memory.max": "?\n"})))
-	require.Contains(t, strings.Join(said, "\n"), `the CPU quota is unreadable: /sys/fs/cgroup/a/b/cpu.max: malformed: "?"`)
+	if runtime.GOMAXPROCS(0) <= 8 { // more would be lowered to the 8 that there are
+		require.Zero(t, procs)
+		require.Contains(t, strings.Join(said, "\n"), `stays, not all that limits the CPUs can be read: /sys/fs/cgroup/a/b/cpu.max: malformed: "?"`)
+	}
 	require.Contains(t, strings.Join(said, "\n"), "GOMEMLIMIT is left alone, the memory limit is unreadable")
 	require.Error(t, run(v2(map[string]string{"proc/self/cgroup": ""})))
 	require.Zero(t, procs)
@@ -121,7 +124,7 @@ func TestSet(t *testing.T) {
 // A resize in place is followed, a limit that goes away too, and the follower ends with its context.
 func TestSetFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, _ := onDisk(t, map[string]string{"sys/fs/cgroup/a/b/memory.max": "1000000\n"})
+		dir, _ := onDisk(t, map[string]string{"sys/fs/cgroup/a/b/memory.max": "1000000000\n"})
 		ctx, cancel := context.WithCancel(t.Context())
 		type set struct {
 			procs  int
@@ -138,8 +141,66 @@ func TestSetFollows(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		cancel()
 		synctest.Wait()
-		require.Equal(t, []set{{8, 800000}, {3, 0}, {0, noMemLimit}}, sets)
+		require.Equal(t, []set{{8, 800000000}, {3, 0}, {0, noMemLimit}}, sets)
 	})
+}
+
+// What cannot be read gives nobody more than there was, and what can gives less.
+func TestSetKeepsWhatIsCertain(t *testing.T) {
+	const quota, above, memory, high = "sys/fs/cgroup/a/b/cpu.max", "sys/fs/cgroup/a/cpu.max", "sys/fs/cgroup/a/b/memory.max", "sys/fs/cgroup/a/b/memory.high"
+	hidden := "2 1 0:2 /other /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+	type step struct {
+		files  map[string]string
+		procs  int
+		memory int64
+		says   string
+	}
+	for name, steps := range map[string][]step{
+		"a quota becomes unreadable": {
+			{map[string]string{quota: "150000 100000\n"}, 2, 0, "GOMAXPROCS=2"},
+			{map[string]string{quota: "?\n"}, 0, 0, "GOMAXPROCS=2 stays"},
+			{map[string]string{quota: "?\n", above: "100000 100000\n"}, 1, 0, "GOMAXPROCS=1: /" + above},
+			{map[string]string{quota: "?\n", above: "500000 100000\n"}, 0, 0, "GOMAXPROCS=1 stays"},
+			{map[string]string{quota: "max 100000\n"}, 8, 0, "GOMAXPROCS=8"},
+		},
+		"a cpuset becomes unreadable": {
+			{map[string]string{"sys/fs/cgroup/a/b/cpuset.cpus.effective": "0-1\n"}, 2, 0, "GOMAXPROCS=2"},
+			{map[string]string{"sys/fs/cgroup/a/b/cpuset.cpus.effective": "x\n"}, 0, 0, "GOMAXPROCS=2 stays"},
+		},
+		"nothing was known before": {{map[string]string{quota: "?\n"}, 0, 0, "GOMAXPROCS=4 stays"}},
+		"not visible":              {{map[string]string{"proc/self/mountinfo": hidden}, 0, 0, "GOMAXPROCS=4 stays"}},
+		"a memory limit becomes unreadable": {
+			{map[string]string{memory: "100000000\n"}, 8, 90000000, "GOMEMLIMIT=90000000"},
+			{map[string]string{memory: "?\n", "sys/fs/cgroup/a/memory.max": "200000000\n"}, 0, 0, "GOMEMLIMIT=90000000 stays"},
+			{map[string]string{memory: "?\n"}, 0, 0, "GOMEMLIMIT is left alone, the memory limit is unreadable"},
+			{map[string]string{memory: "?\n", high: "50000000\n"}, 0, 45000000, "GOMEMLIMIT=45000000"},
+		},
+		"memory.high becomes unreadable": {
+			{map[string]string{high: "50000000\n"}, 8, 45000000, "GOMEMLIMIT=45000000"},
+			{map[string]string{high: "?\n"}, 0, 0, "GOMEMLIMIT=45000000 stays"},
+			{map[string]string{high: "max\n"}, 0, noMemLimit, "GOMEMLIMIT=off"},
+		},
+		"no room at all": {
+			{map[string]string{memory: "100000000\n", high: "0\n"}, 8, leastMemLimit, "GOMEMLIMIT=16777216: /" + high + " = 0, which is less than the least"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var procs int
+			var memory int64
+			var said []string
+			s := newSetter(SetOptions{
+				Log: func(why string) { said = append(said, why) }, LookupEnv: func(string) (string, bool) { return "", false },
+				Apply: func(p int, m int64) { procs, memory = p, m },
+			})
+			s.before = 4
+			for _, step := range steps {
+				procs, memory, said = 0, 0, nil
+				s.apply(limitsOf(t, v2(step.files)))
+				require.Equal(t, []any{step.procs, step.memory}, []any{procs, memory}, "%v: %q", step.files, said)
+				require.Contains(t, strings.Join(said, "\n"), step.says)
+			}
+		})
+	}
 }
 
 func TestApplyToProcess(t *testing.T) {
@@ -147,6 +208,6 @@ func TestApplyToProcess(t *testing.T) {
 	applyToProcess(0, 0)
 	require.Equal(t, before, runtime.GOMAXPROCS(0))
 	applyToProcess(before, noMemLimit)
-	require.Equal(t, int64(1), goMemLimit(0, 10))
+	require.Equal(t, int64(leastMemLimit), goMemLimit(0, 10))
 	require.Equal(t, int64(noMemLimit), goMemLimit(1<<64-1, 1))
 }

@@ -2,11 +2,14 @@ package cgroupview
 
 import "math"
 
-// WeightFromShares converts cpu.shares of v1, what container runtimes are given, into cpu.weight of v2 by the formula
-// that runc 1.3.2 and crun 1.23 came with (KEP-2254): 1024 shares, a request of one CPU, are weight 100.
-//
-// Nothing on a node records which formula its runtime uses; older ones use [WeightFromSharesLinear].
-func WeightFromShares(shares uint64) uint64 {
+// WeightFromShares converts cpu.shares of v1, what container runtimes are given, into cpu.weight of v2: by the linear
+// formula, in which 1024 shares, a request of one CPU, are weight 39, and by the quadratic one that runc 1.3.2 and crun
+// 1.23 came with (KEP-2254), in which they are 100. Nothing on a node records which one its runtime uses.
+func WeightFromShares(shares uint64) (linear, quadratic uint64) {
+	return weightLinear(shares), weightQuadratic(shares)
+}
+
+func weightQuadratic(shares uint64) uint64 {
 	switch {
 	case shares == 0:
 		return 0
@@ -19,8 +22,7 @@ func WeightFromShares(shares uint64) uint64 {
 	return uint64(math.Ceil(math.Pow(10, (l*l+125*l)/612-7.0/34)))
 }
 
-// WeightFromSharesLinear converts by the older formula, in which 1024 shares are weight 39.
-func WeightFromSharesLinear(shares uint64) uint64 {
+func weightLinear(shares uint64) uint64 {
 	if shares == 0 {
 		return 0
 	}
@@ -31,7 +33,7 @@ func WeightFromSharesLinear(shares uint64) uint64 {
 // of up to 5: weight 100 is one CPU (quadratic), two and a half (linear), or the kernel's default and no request at
 // all. Where several shares have one weight, it is the middle one, in terms of ratios.
 func SharesFromWeight(weight uint64) (linear, quadratic uint64) {
-	return sharesBy(WeightFromSharesLinear, weight), sharesBy(WeightFromShares, weight)
+	return sharesBy(weightLinear, weight), sharesBy(weightQuadratic, weight)
 }
 
 // sharesBy inverts a function that never falls.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kubewright/kubewright/cgroupview"
 	"github.com/kubewright/kubewright/cgroupview/node"
 
 	"github.com/kubewright/kubewright/examples/internal/cli"
@@ -119,6 +121,54 @@ func TestReapLists(t *testing.T) {
 	require.Regexp(t, `zombie +8 +`+podUID+` +`+id[:12]+` +none +x has ended, and app \(7\) does not wait for it`, out)
 }
 
+// A shell that ends when it is told to is not killed, one that does not is, and one that is gone or another one now is
+// left alone.
+func TestReaperEndsShells(t *testing.T) {
+	m, err := newMachine("/")
+	if err != nil {
+		t.Skip("no /proc: ", err)
+	}
+	child := func(script string) (*exec.Cmd, node.Process) {
+		cmd := exec.Command("sh", "-c", script+"; echo ready; exec sleep 600")
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		_, err = out.Read(make([]byte, 10)) // what the script says of signals holds from now on
+		require.NoError(t, err)
+		p, err := node.ReadProcess(m.fsys, cmd.Process.Pid)
+		require.NoError(t, err)
+		return cmd, p
+	}
+	polite, one := child(":")
+	stubborn, two := child("trap '' HUP")
+	other := two
+	other.Start--
+	shells := []node.Finding{{Kind: node.StaleShell, Process: one}, {Kind: node.Zombie, Process: two}, {Kind: node.StaleShell, Process: other}}
+	r := reaper{machine: m, apply: true, grace: time.Hour}
+	require.Equal(t, []string{"ended", "none", "gone by itself"}, r.act(t.Context(), shells))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	shells = []node.Finding{{Kind: node.StaleShell, Process: two}}
+	require.Equal(t, []string{"SIGHUP sent"}, r.act(ctx, shells))
+	r.grace = 0
+	require.Equal(t, []string{"killed"}, r.act(t.Context(), shells))
+	require.Error(t, polite.Wait())
+	require.Error(t, stubborn.Wait())
+}
+
+// This machine is explained too, whatever it has.
+func TestExplainThisMachine(t *testing.T) {
+	if _, err := cgroupview.Locate(cgroupview.FS("/"), 0); err != nil {
+		t.Skip("no cgroups on this machine: ", err)
+	}
+	code, out, errs := call(t)
+	require.Equal(t, cli.ExitOK, code, errs)
+	require.Regexp(t, `(?m)^This process$`, out)
+	require.Regexp(t, `(?m)^jvm +\d+(\.\d)? MiB`, out)
+	require.Equal(t, "a?b", plain("a\x1bb"))
+	require.Equal(t, "unknown", orUnknown(""))
+}
+
 func TestMetrics(t *testing.T) {
 	m, err := newMachine(fakeMachine(t))
 	require.NoError(t, err)
@@ -177,7 +227,7 @@ func TestViewFiles(t *testing.T) {
 	require.NoError(t, err)
 	v := newViewer(m, dir)
 	require.False(t, v.ready())
-	require.NoError(t, v.update())
+	require.NoError(t, v.update(t.Context()))
 	require.True(t, v.ready())
 	online := filepath.Join(dir, id, "sys/devices/system/cpu/online")
 	require.Equal(t, "0-1\n", read(t, online))
@@ -198,15 +248,47 @@ func TestViewFiles(t *testing.T) {
 
 	c := "sys/fs/cgroup/kubepods/burstable/pod" + podUID + "/" + id
 	put(t, root, map[string]string{c + "/cpu.max": "50000 100000\n"})
-	require.NoError(t, v.update())
+	require.NoError(t, v.update(t.Context()))
 	after, err := os.Stat(online)
 	require.NoError(t, err)
 	require.True(t, os.SameFile(before, after))
 	require.Equal(t, "0\n", read(t, online))
 
 	require.NoError(t, os.RemoveAll(filepath.Join(root, c)))
-	require.NoError(t, v.update())
+	require.NoError(t, v.update(t.Context()))
 	require.NoDirExists(t, filepath.Join(dir, id))
+}
+
+// A container whose memory.stat the kernel does not finish holds up nobody else, and is read again once it does.
+func TestStuckContainerHoldsUpNobodyElse(t *testing.T) {
+	root := fakeMachine(t)
+	pod := "sys/fs/cgroup/kubepods/burstable/pod" + podUID + "/"
+	stuck := strings.Repeat("0", 64) // is read before the other one
+	put(t, root, map[string]string{pod + stuck + "/memory.max": "268435456\n", pod + stuck + "/cgroup.procs": ""})
+	pipe := filepath.Join(root, pod, stuck, "memory.stat")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	m, err := newMachine(root)
+	require.NoError(t, err)
+	v := newViewer(m, t.TempDir())
+	v.patience = 20 * time.Millisecond
+	require.ErrorIs(t, v.update(t.Context()), errStuck)
+	require.ErrorIs(t, v.update(t.Context()), errStuck)
+	text, err := v.render(t.Context(), id, "proc/meminfo")
+	require.NoError(t, err)
+	require.Contains(t, text, "MemTotal:         131072 kB\n")
+	server := httptest.NewServer(v.mux())
+	defer server.Close()
+	code, body := fetch(t, server.URL+"/views/"+stuck+"/proc/meminfo")
+	require.Equal(t, http.StatusServiceUnavailable, code, body)
+
+	require.NoError(t, os.Rename(pipe, pipe+".old")) // the next read finds a plain file
+	put(t, root, map[string]string{pod + stuck + "/memory.stat": "anon 1\n"})
+	writer, err := os.OpenFile(pipe+".old", os.O_RDWR, 0) // lets the reader go
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+	text, err = v.render(t.Context(), stuck, "proc/meminfo")
+	require.NoError(t, err)
+	require.Contains(t, text, "MemTotal:         262144 kB\n")
 }
 
 func read(t *testing.T, path string) string {

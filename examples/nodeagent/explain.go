@@ -74,6 +74,12 @@ func explanation(title string, l cgroupview.Limits, all bool) string {
 		_, because, _ := strings.Cut(p.CPUs.Because, ": ")
 		line("%s\t%d\t%s\t%s", p.Runtime, p.CPUs.N, because, p.Blind)
 	}
+	line("\nPROGRAM\tHEAP\tBECAUSE\tBUT")
+	for _, p := range l.Predict() {
+		if p.Heap.Because != "" {
+			line("%s\t%s\t%s\t%s", p.Runtime, heap(p.Heap), p.Heap.Because, p.Heap.Blind)
+		}
+	}
 	line("\nSettings that make them right:")
 	for _, a := range l.Advice() {
 		line("  %s", a)
@@ -101,6 +107,13 @@ func quota(l cgroupview.Limits) string {
 		return l.Quota.State.String()
 	}
 	return fmt.Sprintf("%.2f CPUs", l.Quota.Ratio.CPUs())
+}
+
+func heap(h cgroupview.Heap) string {
+	if h.Bytes == 0 {
+		return "no bound"
+	}
+	return fmt.Sprintf("%.1f MiB", float64(h.Bytes)/(1<<20))
 }
 
 func amount(a cgroupview.Amount) string {

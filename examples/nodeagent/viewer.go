@@ -1,31 +1,33 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
+	"time"
 
 	"github.com/kubewright/kubewright/cgroupview"
 	"github.com/kubewright/kubewright/cgroupview/node"
 )
 
-// viewer keeps a view of each container. It is safe for concurrent use.
+// viewer keeps a view of each container. It is safe for concurrent use. Each container is read by one goroutine at a time,
+// and nobody waits for a read that the kernel does not end, but those who want the same container.
 type viewer struct {
-	machine machine
-	files   viewFiles
+	machine  machine
+	files    viewFiles     // of update alone
+	patience time.Duration // for one container
+	hosts    sync.Pool     // of *cgroupview.Host
 
 	mu    sync.Mutex
-	host  cgroupview.Host
 	views map[string]*containerView // by container ID
 	began bool
 }
 
 type containerView struct {
+	turn chan struct{} // holds something while a goroutine owns the group and what was read of it
+	late bool          // the last update has not ended in time; of update alone
+
 	group  cgroupview.Group
 	limits cgroupview.Limits
 	sample cgroupview.Sample
@@ -34,18 +36,48 @@ type containerView struct {
 }
 
 func newViewer(m machine, dir string) *viewer {
-	return &viewer{machine: m, files: viewFiles{dir: dir, written: map[string]string{}}, views: map[string]*containerView{}}
+	return &viewer{
+		machine: m, files: viewFiles{dir: dir, written: map[string]string{}}, patience: patience,
+		hosts: sync.Pool{New: func() any { return &cgroupview.Host{} }}, views: map[string]*containerView{},
+	}
+}
+
+var errStuck = errors.New("is still being read: the kernel does not answer, as with a slow memory.stat")
+
+// alone runs f while no other goroutine reads the container, and returns what it returns. When ctx ends first f goes
+// on, since a read of the kernel's cannot be interrupted, and keeps others out until it is done.
+func (c *containerView) alone(ctx context.Context, f func() ([]string, error)) ([]string, error) {
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, errStuck
+	}
+	type result struct {
+		texts []string
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		texts, err := f()
+		<-c.turn
+		done <- result{texts, err}
+	}()
+	select {
+	case r := <-done:
+		return r.texts, r.err
+	case <-ctx.Done():
+		return nil, errStuck
+	}
 }
 
 // update looks for containers, reads each, and writes the files that have changed.
-func (v *viewer) update() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+func (v *viewer) update(ctx context.Context) error {
 	mounts, err := v.machine.mounts()
 	if err != nil {
 		return err
 	}
-	errs := []error{v.host.Read(v.machine.fsys)}
+	host := &cgroupview.Host{} // a new one: a container that is stuck may still use the last one
+	errs := []error{host.Read(v.machine.fsys)}
 	there := map[string]bool{}
 	for c, err := range node.Walk(v.machine.fsys, mounts) {
 		if err != nil {
@@ -53,25 +85,55 @@ func (v *viewer) update() error {
 			continue
 		}
 		there[c.ID] = true
-		if v.views[c.ID] == nil {
-			v.views[c.ID] = &containerView{}
+		if err := v.updateOne(ctx, host, mounts, c); err != nil {
+			errs = append(errs, fmt.Errorf("container %s: %w", c.ID, err))
 		}
-		view := v.views[c.ID]
-		view.group = v.machine.container(mounts, c)
-		if err := view.read(true); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		errs = append(errs, v.files.write(c.ID, v.view(view)))
 	}
+	for _, id := range v.keep(there) {
+		errs = append(errs, v.files.remove(id))
+	}
+	return errors.Join(append(errs, v.files.writeCounts(host))...)
+}
+
+// keep forgets containers that are not there any more, and returns them.
+func (v *viewer) keep(there map[string]bool) (gone []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.began = true
 	for id := range v.views {
 		if !there[id] {
 			delete(v.views, id)
-			errs = append(errs, v.files.remove(id))
+			gone = append(gone, id)
 		}
 	}
-	v.began = true
-	return errors.Join(append(errs, v.files.writeCounts(v.host))...)
+	return gone
+}
+
+func (v *viewer) updateOne(ctx context.Context, host *cgroupview.Host, mounts cgroupview.Mounts, of node.Container) error {
+	v.mu.Lock()
+	c := v.views[of.ID]
+	if c == nil {
+		c = &containerView{turn: make(chan struct{}, 1), group: mounts.Group(of.Path)}
+		v.views[of.ID] = c
+	}
+	v.mu.Unlock()
+	if c.late && len(c.turn) > 0 { // still: the others do not wait for it again
+		return errStuck
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.patience)
+	defer cancel()
+	texts, err := c.alone(ctx, func() ([]string, error) {
+		c.group = v.machine.container(mounts, of)
+		if err := c.read(true); err != nil {
+			return nil, err
+		}
+		return stillTexts(c.view(host)), nil
+	})
+	c.late = errors.Is(err, errStuck)
+	if err != nil {
+		return err
+	}
+	return v.files.write(of.ID, texts)
 }
 
 // read takes a sample, and every 5 seconds what the load averages need.
@@ -92,8 +154,8 @@ func (c *containerView) read(tick bool) (err error) {
 	return nil
 }
 
-func (v *viewer) view(c *containerView) *cgroupview.View {
-	return &cgroupview.View{Host: &v.host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times, Load: c.load}
+func (c *containerView) view(host *cgroupview.Host) *cgroupview.View {
+	return &cgroupview.View{Host: host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times, Load: c.load}
 }
 
 func (v *viewer) ready() bool {
@@ -105,105 +167,27 @@ func (v *viewer) ready() bool {
 var errNoView = errors.New("not found")
 
 // render reads a container's counters now and renders a file.
-func (v *viewer) render(id, file string) ([]byte, error) {
+func (v *viewer) render(ctx context.Context, id, file string) (string, error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	c := v.views[id]
+	v.mu.Unlock()
 	if c == nil {
-		return nil, fmt.Errorf("container %.64q: %w", id, errNoView)
+		return "", fmt.Errorf("container %.64q: %w", id, errNoView)
 	}
-	if err := errors.Join(v.host.Read(v.machine.fsys), c.read(false)); err != nil {
-		return nil, err
-	}
-	text, ok := v.view(c).Append(nil, file)
-	if !ok {
-		return nil, fmt.Errorf("file %.64q: %w; there are %q", file, errNoView, cgroupview.ViewFiles())
-	}
-	return text, nil
-}
-
-// viewFiles are the plain files below a directory.
-type viewFiles struct {
-	dir     string
-	written map[string]string // content by path
-}
-
-// still lists the files that only change with a limit.
-func still() []string { return []string{"proc/cpuinfo", "sys/devices/system/cpu/online"} }
-
-func (f *viewFiles) write(name string, v *cgroupview.View) error {
-	if f.dir == "" {
-		return nil
-	}
-	var errs []error
-	for _, file := range still() {
-		text, _ := v.Append(nil, file)
-		errs = append(errs, f.put(filepath.Join(f.dir, name), file, string(text)))
-	}
-	return errors.Join(errs...)
-}
-
-// writeCounts writes the files for each number of CPUs that the machine has, for containers whose limits are known
-// before they exist.
-func (f *viewFiles) writeCounts(host cgroupview.Host) error {
-	if f.dir == "" {
-		return nil
-	}
-	var errs []error
-	for n := 1; n <= bytes.Count(host.CPUInfo, []byte("processor\t:")); n++ {
-		first, err := cgroupview.ParseCPUs("0-" + strconv.Itoa(n-1))
-		if err != nil {
-			return err
+	texts, err := c.alone(ctx, func() ([]string, error) {
+		host, _ := v.hosts.Get().(*cgroupview.Host) // New makes no other
+		defer v.hosts.Put(host)
+		if err := errors.Join(host.Read(v.machine.fsys, file), c.read(false)); err != nil {
+			return nil, err
 		}
-		v := &cgroupview.View{Host: &host, Limits: &cgroupview.Limits{Online: first}}
-		errs = append(errs, f.write(filepath.Join("cpus", strconv.Itoa(n)), v))
-	}
-	return errors.Join(errs...)
-}
-
-// put writes a file that has changed, in place: a container that has mounted it keeps the file it mounted, so a new
-// file under the same name would never be seen. Readers may see half of it for the time of one write of a few
-// kilobytes.
-//
-// A container may have mounted its directory to write to: nothing that it puts there leads out of it, and only plain
-// files are written.
-func (f *viewFiles) put(dir, name, text string) error {
-	path := filepath.Join(dir, name)
-	if f.written[path] == text {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
+		text, ok := c.view(host).Append(nil, file)
+		if !ok {
+			return nil, fmt.Errorf("file %.64q: %w; there are %q", file, errNoView, cgroupview.ViewFiles())
+		}
+		return []string{string(text)}, nil
+	})
 	if err != nil {
-		return err
+		return "", fmt.Errorf("container %.64q: %w", id, err)
 	}
-	defer func() { _ = root.Close() }() // was opened to look up names
-	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o644) // a FIFO would wait for a reader
-	if err != nil {
-		return err
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, file.Close(), fmt.Errorf("%s is no plain file any more", path))
-	}
-	_, err = file.WriteAt([]byte(text), 0)
-	if err = errors.Join(err, file.Truncate(int64(len(text))), file.Close()); err == nil {
-		f.written[path] = text
-	}
-	return err
-}
-
-// remove deletes the files of a container that is gone.
-func (f *viewFiles) remove(id string) error {
-	if f.dir == "" {
-		return nil
-	}
-	for _, file := range still() {
-		delete(f.written, filepath.Join(f.dir, id, file))
-	}
-	return os.RemoveAll(filepath.Join(f.dir, id))
+	return texts[0], nil
 }

@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
-
-	"github.com/kubewright/kubewright/cgroupview"
 
 	"github.com/kubewright/kubewright/examples/internal/cli"
 )
@@ -41,7 +40,7 @@ func views(ctx context.Context, args []string, s streams) error {
 	log := slog.New(slog.NewTextHandler(s.Err, nil))
 	v := newViewer(m, *dir)
 	if *once {
-		return v.update()
+		return v.update(ctx)
 	}
 	functions := []func(context.Context) error{func(ctx context.Context) error { return v.run(ctx, log) }}
 	if *listen != "" {
@@ -52,10 +51,10 @@ func views(ctx context.Context, args []string, s streams) error {
 
 // run updates all views every 5 seconds, as load averages need it.
 func (v *viewer) run(ctx context.Context, log *slog.Logger) error {
-	t := time.NewTicker(cgroupview.LoadInterval * time.Second)
+	t := time.NewTicker(5 * time.Second) // as [cgroupview.Load] wants it
 	defer t.Stop()
 	for {
-		if err := v.update(); err != nil {
+		if err := v.update(ctx); err != nil {
 			log.Error("views", "error", err)
 		}
 		select {
@@ -77,15 +76,19 @@ func (v *viewer) mux() *http.ServeMux {
 		answer(w, http.StatusOK, "ok")
 	})
 	mux.HandleFunc("GET /views/{id}/{file...}", func(w http.ResponseWriter, r *http.Request) {
-		text, err := v.render(r.PathValue("id"), r.PathValue("file"))
+		ctx, cancel := context.WithTimeout(r.Context(), v.patience)
+		defer cancel()
+		text, err := v.render(ctx, r.PathValue("id"), r.PathValue("file"))
 		switch {
+		case errors.Is(err, errStuck):
+			answer(w, http.StatusServiceUnavailable, err.Error())
 		case errors.Is(err, errNoView):
 			answer(w, http.StatusNotFound, err.Error())
 		case err != nil:
 			answer(w, http.StatusInternalServerError, err.Error())
 		default:
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			_, _ = w.Write(text) // a client that is gone does not want to know
+			_, _ = io.WriteString(w, text) // a client that is gone does not want to know
 		}
 	})
 	return mux

@@ -69,6 +69,13 @@ func BenchmarkContainer(b *testing.B) {
 	b.Run("memory/automemlimit", func(b *testing.B) {
 		measureCPU(b, func() { _, _ = memlimit.FromCgroup() }) // "no limit" is an error of its
 	})
+	b.Run("mountinfo", func(b *testing.B) { // what all of them have to read: the floor
+		measureCPU(b, func() {
+			if _, err := cgroupview.ReadMounts(fsys, 0); err != nil {
+				panic(err)
+			}
+		})
+	})
 }
 
 // BenchmarkReread reads all limits through files that are kept open.

@@ -43,6 +43,22 @@ func TestRender(t *testing.T) {
 	require.Zero(t, c.open.Load())
 }
 
+// A container whose read the kernel does not finish holds up neither the load averages of the others nor their views.
+func TestStuckContainerHoldsUpNobodyElse(t *testing.T) {
+	if _, err := cgroupview.Locate(cgroupview.FS("/"), 0); err != nil {
+		t.Skip("this machine has no cgroups: ", err)
+	}
+	v := newViews("/")
+	c, err := v.of(os.Getpid())
+	require.NoError(t, err)
+	c.mu.Lock() // as a read does
+	v.tick()
+	other := &view{group: c.group}
+	_, err = v.text(other, "proc/meminfo")
+	require.NoError(t, err)
+	c.mu.Unlock()
+}
+
 // What is mounted is what programs read, and a mount that a dead server left is replaced.
 func TestMount(t *testing.T) {
 	if os.Geteuid() != 0 {

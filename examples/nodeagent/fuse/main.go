@@ -22,8 +22,6 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
-
-	"github.com/kubewright/kubewright/cgroupview"
 )
 
 func main() {
@@ -67,7 +65,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // ticking updates the load averages of all containers that were asked for, until ctx ends.
 func ticking(ctx context.Context, v *views) {
-	t := time.NewTicker(cgroupview.LoadInterval * time.Second)
+	t := time.NewTicker(5 * time.Second) // as [cgroupview.Load] wants it
 	defer t.Stop()
 	for {
 		select {

@@ -24,16 +24,22 @@ type views struct {
 
 	mu     sync.Mutex
 	groups map[string]*view
+	mounts *cgroupview.Mounts // as of the last tick: they seldom change, and finding one's own place among them may take long
 }
 
 type view struct {
-	open   atomic.Int32 // files, of which each keeps its text
+	open  atomic.Int32 // files, of which each keeps its text
+	first atomic.Int32 // the container's first process, as of the last tick; 0 if not known
+
 	mu     sync.Mutex
 	group  cgroupview.Group
 	limits cgroupview.Limits
 	sample cgroupview.Sample
 	times  cgroupview.CPUTimes
-	load   cgroupview.Load
+
+	ticks sync.Mutex // of what follows: a tick does not wait for a read that the kernel does not end
+	load  cgroupview.Load
+	tasks cgroupview.Tasks
 }
 
 func newViews(root string) *views {
@@ -83,10 +89,14 @@ func (v *views) text(c *view, file string) ([]byte, error) {
 		host = &cgroupview.Host{}
 	}
 	defer v.hosts.Put(host)
-	if err := errors.Join(host.Read(v.fsys), c.read()); err != nil {
+	if err := errors.Join(host.Read(v.fsys, file), c.read(file)); err != nil {
 		return nil, err
 	}
-	text, ok := (&cgroupview.View{Host: host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times, Load: c.load}).Append(nil, file)
+	view := cgroupview.View{Host: host, Limits: &c.limits, Sample: &c.sample, CPU: &c.times}
+	c.ticks.Lock()
+	view.Load, c.sample.Tasks = c.load, c.tasks
+	c.ticks.Unlock()
+	text, ok := view.Append(nil, file)
 	if !ok {
 		return nil, fmt.Errorf("no view is called %q", file)
 	}
@@ -98,7 +108,7 @@ func (v *views) of(pid int) (*view, error) {
 	if pid <= 0 { // not in the pid namespace of this server, or below it; 0 would be the server itself
 		return nil, fmt.Errorf("process %d is not of this pid namespace: run this program with hostPID", pid)
 	}
-	mounts, err := cgroupview.ReadMounts(v.fsys, v.viewer)
+	mounts, err := v.mounted()
 	if err != nil {
 		return nil, err
 	}
@@ -120,27 +130,64 @@ func (v *views) of(pid int) (*view, error) {
 	return v.groups[key], nil
 }
 
-// read takes a sample. The first process tells when the container began.
-func (c *view) read() error {
-	g := c.group
-	if pid, err := g.Init(); err == nil {
-		g = g.WithProcess(pid)
+// mounted returns the mounts, which are read once between ticks.
+func (v *views) mounted() (cgroupview.Mounts, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.mounts == nil {
+		m, err := cgroupview.ReadMounts(v.fsys, v.viewer)
+		if err != nil {
+			return m, err
+		}
+		v.mounts = &m
 	}
-	var err error
-	if c.limits, err = g.Limits(); err != nil {
-		return err
+	return *v.mounts, nil
+}
+
+// read takes what a file is made of, and no more.
+func (c *view) read(file string) (err error) {
+	switch g := c.process(); file {
+	case "proc/loadavg":
+	case "proc/cpuinfo", "sys/devices/system/cpu/online":
+		c.limits, err = g.Only(cgroupview.CPU, cgroupview.Cpuset).Limits()
+	case "proc/diskstats":
+		err = g.Only(cgroupview.IO).Sample(&c.sample)
+	case "proc/meminfo", "proc/swaps":
+		g = g.Only(cgroupview.Memory)
+		if c.limits, err = g.Limits(); err == nil {
+			err = g.Sample(&c.sample)
+		}
+	default:
+		g = g.Only(cgroupview.CPU, cgroupview.CPUAcct, cgroupview.Cpuset)
+		if c.limits, err = g.Limits(); err == nil {
+			err = g.Sample(&c.sample)
+		}
+		if err == nil {
+			c.times.Advance(&c.limits, &c.sample)
+		}
 	}
-	if err := g.Sample(&c.sample); err != nil {
-		return err
+	return err
+}
+
+// process is the group seen from its first process, which tells when the container began. It is looked for again after
+// each tick: another one may have its number by then.
+func (c *view) process() cgroupview.Group {
+	pid := int(c.first.Load())
+	if pid == 0 {
+		var err error
+		if pid, err = c.group.Init(); err != nil {
+			return c.group
+		}
+		c.first.Store(int32(pid)) //nolint:gosec // the kernel has no more than 4194304 of them
 	}
-	c.times.Advance(&c.limits, &c.sample)
-	return nil
+	return c.group.WithProcess(pid)
 }
 
 // tick counts running tasks for the load averages, and forgets containers that are gone.
 func (v *views) tick() {
 	v.mu.Lock()
 	all := maps.Clone(v.groups)
+	v.mounts = nil
 	v.mu.Unlock()
 	for key, c := range all {
 		if err := c.tick(); errors.Is(err, fs.ErrNotExist) {
@@ -156,9 +203,10 @@ func (c *view) tick() error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sample.Tasks = tasks
+	c.first.Store(0)
+	c.ticks.Lock()
+	defer c.ticks.Unlock()
+	c.tasks = tasks
 	c.load.Tick(tasks.Running)
 	return nil
 }

@@ -25,7 +25,7 @@ import (
 const podUID = "9f1c2a3b-0000-4444-8888-123456789abc"
 
 // newContainer makes the cgroups of a Pod's container, below a kubepods of the test's own.
-func newContainer(t *testing.T) (g *group, id string) {
+func newContainer(t testing.TB) (g *group, id string) {
 	t.Helper()
 	id = containerID()
 	top := newGroup(t, nil, "kubepods-"+unique())
@@ -52,7 +52,7 @@ func (l *log) String() string {
 }
 
 // start starts a program and ends it with the test; wait returns once its log matches.
-func start(t *testing.T, cmd *exec.Cmd) (out *log, wait func(pattern string) []string) {
+func start(t testing.TB, cmd *exec.Cmd) (out *log, wait func(pattern string) []string) {
 	t.Helper()
 	out = &log{}
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, out, time.Second // what it started may keep its output open
@@ -66,7 +66,7 @@ func start(t *testing.T, cmd *exec.Cmd) (out *log, wait func(pattern string) []s
 		require.Eventually(t, func() bool {
 			m = regexp.MustCompile(pattern).FindStringSubmatch(out.String())
 			return m != nil
-		}, 30*time.Second, 20*time.Millisecond, "%s does not say %s: %s", cmd.Path, pattern, out)
+		}, patience, 20*time.Millisecond, "%s does not say %s: %s", cmd.Path, pattern, out)
 		return m
 	}
 }
@@ -85,20 +85,21 @@ func get(t *testing.T, url string) string {
 // The agent finds a container, serves its metrics and views, and writes its files, which follow a resize.
 func TestAgent(t *testing.T) {
 	g, id := newContainer(t)
-	g.quota(t, "150000")
+	g.quota(t, "50000")
 	g.memory(t, "134217728")
 	start(t, g.command("sleep", "600"))
 	program := build(t, "nodeagent")
 
 	_, wait := start(t, exec.Command(program, "serve", "-listen", "127.0.0.1:0", "-every", "1s"))
 	address := wait(`address=(http://\S+)`)[1]
-	series := `kubewright_node_container_cpu_entitlement{container="` + id + `",pod_uid="` + podUID + `"} 1.5`
-	require.Eventually(t, func() bool { return strings.Contains(get(t, address+"/metrics"), series) }, 30*time.Second, 50*time.Millisecond)
+	series := `kubewright_node_container_cpu_entitlement{container="` + id + `",pod_uid="` + podUID + `"} 0.5`
+	require.Eventually(t, func() bool { return strings.Contains(get(t, address+"/metrics"), series) }, patience, 50*time.Millisecond)
 	metrics := get(t, address+"/metrics")
 	require.Contains(t, metrics, `memory_limit_bytes{container="`+id+`",pod_uid="`+podUID+`"} 1.34217728e+08`)
 	require.Contains(t, metrics, "kubewright_node_memory_stat_read_seconds")
 	require.Equal(t, "ok\n", get(t, address+"/readyz"))
 
+	g.quota(t, "150000")
 	dir := t.TempDir()
 	_, wait = start(t, exec.Command(program, "views", "-listen", "127.0.0.1:0", "-dir", dir))
 	address = wait(`address=(http://\S+)`)[1]
@@ -111,12 +112,12 @@ func TestAgent(t *testing.T) {
 	if cpus.Len() < 2 {
 		t.Skip("a machine of one CPU shows no difference")
 	}
-	require.Eventually(t, has("0-1\n"), 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, has("0-1\n"), patience, 50*time.Millisecond)
 	require.Contains(t, get(t, address+"/views/"+id+"/proc/meminfo"), "MemTotal:         131072 kB\n")
 	before, err := os.Stat(online)
 	require.NoError(t, err)
 	g.quota(t, "50000")
-	require.Eventually(t, has("0\n"), 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, has("0\n"), patience, 50*time.Millisecond)
 	after, err := os.Stat(online)
 	require.NoError(t, err)
 	require.True(t, os.SameFile(before, after), "a container that mounted the file sees the change")
@@ -178,7 +179,7 @@ func TestStaleShells(t *testing.T) {
 	require.Eventually(t, func() bool {
 		shells, zombies := find()
 		return len(shells) == 1 && shells[0] == shell && zombies == 1
-	}, 30*time.Second, 200*time.Millisecond)
+	}, patience, 200*time.Millisecond)
 
 	program := build(t, "nodeagent")
 	flags := []string{"reap", "-min-age", "1s", "-min-idle", "1s", "-every", "500ms", "-grace", "1s"}
@@ -202,21 +203,32 @@ func TestViewsAgreeWithLXCFS(t *testing.T) {
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Skip("no FUSE: ", err)
 	}
-	program := components.Program(t, "lxcfs", "lxcfs")
-	dir := t.TempDir()
-	out, _ := start(t, exec.Command(program, "--enable-cfs", "-f", "-p", filepath.Join(t.TempDir(), "pid"), dir))
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // before the program is asked to end
-	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "proc/meminfo")); return err == nil }, 10*time.Second, 20*time.Millisecond, "%s", out)
+	dir := startLXCFS(t)
 	for _, c := range []struct{ quota, memory string }{{"150000", "268435456"}, {"-1", "134217728"}, {"50000", "1073741824"}} {
 		g.quota(t, c.quota)
 		g.memory(t, c.memory)
 		theirs := g.output(t, "unshare", "--pid", "--fork", "cat", dir+"/proc/cpuinfo", dir+"/sys/devices/system/cpu/online", dir+"/proc/meminfo")
 		v := viewOf(t, g)
-		ours := string(v.AppendMemInfo(v.AppendOnline(v.AppendCPUInfo(nil))))
+		var text []byte
+		for _, file := range []string{"proc/cpuinfo", "sys/devices/system/cpu/online", "proc/meminfo"} {
+			text, _ = v.Append(text, file)
+		}
+		ours := string(text)
 		for _, pattern := range []string{`(?m)^processor.*$`, `(?m)^\d+(-\d+)?$`, `(?m)^MemTotal:.*$`, `(?m)^Hugepagesize:.*$`, `(?m)^(Mem|Swap|Dirty|Slab|Shmem)\w*:`} {
 			require.Equal(t, regexp.MustCompile(pattern).FindAllString(theirs, -1), regexp.MustCompile(pattern).FindAllString(ours, -1), "%s %v", pattern, c)
 		}
 	}
+}
+
+// startLXCFS mounts LXCFS.
+func startLXCFS(t testing.TB) (dir string) {
+	t.Helper()
+	program := components.Program(t, "lxcfs", "lxcfs")
+	dir = t.TempDir()
+	out, _ := start(t, exec.Command(program, "--enable-cfs", "-f", "-p", filepath.Join(t.TempDir(), "pid"), dir))
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // before the program is asked to end
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(dir, "proc/meminfo")); return err == nil }, patience, 20*time.Millisecond, "%s", out)
+	return dir
 }
 
 func viewOf(t *testing.T, g *group) *cgroupview.View {

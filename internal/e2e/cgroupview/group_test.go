@@ -18,6 +18,9 @@ import (
 	"github.com/kubewright/kubewright/internal/e2e/components"
 )
 
+// patience is how long a test waits for what should be there at once: a busy machine, and a guest on it, take their time.
+const patience = 2 * time.Minute
+
 // group is a cgroup that a test has made, in each hierarchy.
 type group struct {
 	path string
@@ -32,7 +35,7 @@ func controllers() []cgroupview.Controller {
 
 // newGroup makes a cgroup with a path of its own at the top of the hierarchies, or below another one. It skips where
 // that is not allowed.
-func newGroup(t *testing.T, parent *group, name string) *group {
+func newGroup(t testing.TB, parent *group, name string) *group {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making cgroups needs root")
@@ -72,16 +75,26 @@ func newGroup(t *testing.T, parent *group, name string) *group {
 	return g
 }
 
-// enable switches controllers on for the children of a group of v2.
-func (g *group) enable(t *testing.T, dir string) {
+// enable switches controllers on for the children of a group of v2, those that the kernel has.
+func (g *group) enable(t testing.TB, dir string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+cpu +cpuset +memory"), 0o600); err != nil {
-		t.Skipf("controllers cannot be switched on below %s: %v", dir, err)
+	has, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	require.NoError(t, err)
+	for _, c := range []string{"cpu", "memory", "cpuset", "io"} {
+		if !slices.Contains(strings.Fields(string(has)), c) {
+			if c == "cpu" || c == "memory" {
+				t.Skipf("%s has no controller %s: %s", dir, c, has)
+			}
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0o600); err != nil {
+			t.Skipf("controllers cannot be switched on below %s: %v", dir, err)
+		}
 	}
 }
 
 // remove ends what still runs in a cgroup, and removes it.
-func remove(t *testing.T, dir string) {
+func remove(t testing.TB, dir string) {
 	for range 100 {
 		pids, err := os.ReadFile(dir + "/cgroup.procs")
 		if os.IsNotExist(err) {
@@ -98,13 +111,13 @@ func remove(t *testing.T, dir string) {
 	t.Errorf("%s can't be removed", dir)
 }
 
-func (g *group) set(t *testing.T, controller, file, value string) {
+func (g *group) set(t testing.TB, controller, file, value string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(g.dirs[controller], file), []byte(value), 0o600), "%s = %s", file, value)
 }
 
 // quota sets a CPU quota in µs of 100 ms; -1 is none.
-func (g *group) quota(t *testing.T, quota string) {
+func (g *group) quota(t testing.TB, quota string) {
 	t.Helper()
 	if g.v2 {
 		if quota == "-1" {
@@ -116,7 +129,7 @@ func (g *group) quota(t *testing.T, quota string) {
 	g.set(t, "cpu", "cpu.cfs_quota_us", quota)
 }
 
-func (g *group) memory(t *testing.T, limit string) {
+func (g *group) memory(t testing.TB, limit string) {
 	t.Helper()
 	if g.v2 {
 		g.set(t, "memory", "memory.max", limit)
@@ -141,7 +154,7 @@ func (g *group) command(name string, args ...string) *exec.Cmd {
 }
 
 // output runs a program in the group and returns what it said.
-func (g *group) output(t *testing.T, name string, args ...string) string {
+func (g *group) output(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := g.command(name, args...)
 	var errs bytes.Buffer
@@ -164,8 +177,12 @@ func containerID() string {
 	return string(b[:])
 }
 
-func build(t *testing.T, name string) string {
+// build compiles an example, unless the machine that started this one has.
+func build(t testing.TB, name string) string {
 	t.Helper()
+	if made := os.Getenv(programsEnv); made != "" {
+		return filepath.Join(made, filepath.Base(name))
+	}
 	program, err := components.BuildExample(t.TempDir(), name)
 	require.NoError(t, err)
 	return program
