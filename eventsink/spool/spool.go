@@ -21,8 +21,9 @@
 //
 // # Limits
 //
-// One process at a time may have a directory open; on Unix, Open refuses to be the second. A document may be given out again after a crash, so what takes it
-// must recognise it, as the identities of eventsink.Renderer make a sink do. A Spool is not safe for concurrent use.
+// One process at a time may have a directory open; on Unix, Open refuses to be the second. A document may be given out
+// again after a crash, so what takes it must recognise it, as the identities of eventsink.Renderer make a sink do. A
+// Spool is not safe for concurrent use.
 package spool
 
 import (

@@ -286,13 +286,13 @@ func TestModel(t *testing.T) {
 
 // Random steps with a bound: what is taken out is in order and never twice, and everything is given out or counted.
 func TestModelWithABound(t *testing.T) {
-	seeds := 8
+	seeds, total := 8, 0
 	if testing.Short() {
 		seeds = 2
 	}
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(uint64(seed), 2))
-		s := open(t, t.TempDir(), spool.Options{MaxBytes: 400, SegmentBytes: 1 + rnd.Int64N(120)})
+		s := open(t, t.TempDir(), spool.Options{MaxBytes: 250, SegmentBytes: 1 + rnd.Int64N(80)})
 		made, dropped, taken, last := 0, 0, 0, -1
 		for range 80 {
 			if rnd.IntN(3) > 0 {
@@ -318,9 +318,10 @@ func TestModelWithABound(t *testing.T) {
 			require.NoError(t, s.Ack(end))
 			require.Equal(t, made, taken+dropped+s.Stats().Documents, "seed %d", seed)
 		}
-		require.Positive(t, dropped)
+		total += dropped
 		require.NoError(t, s.Close())
 	}
+	require.Positive(t, total)
 }
 
 // FuzzOpen opens a directory whose segment holds any bytes.
