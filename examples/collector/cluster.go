@@ -96,6 +96,9 @@ func (c *collector) ready() error {
 		return errors.New("not all Events that exist were read yet")
 	}
 	if behind := r.session.lag(); behind > c.o.readyLag {
+		if why := c.metrics.held.reason(); why != nil {
+			return fmt.Errorf("documents wait for the sink for %s: %w", behind.Round(time.Second), why)
+		}
 		return fmt.Errorf("documents wait for the sink for %s", behind.Round(time.Second))
 	}
 	return nil

@@ -24,6 +24,7 @@ import (
 type elasticSink struct {
 	setup   func(elastic.Server) elastic.TemplateOptions // nil: somebody else has prepared the server
 	client  *elastic.Client
+	o       elastic.DeliveryOptions
 	letters *deadLetters
 	metrics *metrics
 	log     *slog.Logger
@@ -65,6 +66,10 @@ func newElasticSink(o *options, u *url.URL, e *environment) (sink, error) {
 		return nil, err
 	}
 	es := &elasticSink{client: client, letters: letters, metrics: e.metrics, log: e.log}
+	es.o = elastic.DeliveryOptions{Jitter: rand.Float64, Health: &elastic.Health{}}
+	if o.watched || o.from != "" {
+		es.o.MaxRefused = -1
+	}
 	if o.elastic.setup {
 		es.setup = o.template
 	}
@@ -134,7 +139,8 @@ func (s *elasticSink) name() string { return "elastic" }
 func (s *elasticSink) close() error { return s.letters.close() }
 
 func (s *elasticSink) deliver(ctx context.Context, b *eventsink.Batch, settle func(...settlement)) error {
-	d := elastic.NewDelivery(b, elastic.DeliveryOptions{Jitter: rand.Float64})
+	d := elastic.NewDelivery(b, s.o)
+	defer s.metrics.held.note(s.name(), d, nil)
 	told := ""
 	for part, wait := d.Next(); part != nil; part, wait = d.Next() {
 		if !sleep(ctx, wait) {
@@ -147,6 +153,7 @@ func (s *elasticSink) deliver(ctx context.Context, b *eventsink.Batch, settle fu
 			return err
 		}
 		s.metrics.retries.WithLabelValues(s.name()).Add(float64(d.Retries() - retries))
+		s.metrics.held.note(s.name(), d, d.Held())
 		told = s.tell(reply, d, told)
 	}
 	return nil

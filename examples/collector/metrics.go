@@ -28,6 +28,7 @@ type metrics struct {
 	leader       prometheus.Gauge
 	checkpoints  *prometheus.CounterVec
 	skew         *skewWindow
+	held         *holds
 }
 
 func newMetrics() *metrics {
@@ -54,9 +55,12 @@ func newMetrics() *metrics {
 		}, []string{"sink"}),
 		leader: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "eventsink", Name: "leader", Help: "1 if this process reads Events, 0 if it stands by."}),
 		skew:   &skewWindow{},
+		held: &holds{why: map[any]error{}, gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "eventsink", Name: "held", Help: "Batches that the sink refuses for a reason that only a person mends; the log and /readyz have it.",
+		}, []string{"sink"})},
 	}
 	m.registry.MustRegister(m.frames, m.restarts, m.relists, m.relistItems, m.bulkRequests, m.bulkBytes, m.retries, m.checkpoints,
-		m.bulkDuration, m.lag, m.leader,
+		m.bulkDuration, m.lag, m.leader, m.held.gauge,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "eventsink", Name: "clock_skew_seconds",
 			Help: "The most that an emitter's clock was ahead of the API server's at the creation of an Event, over the last 5 to 10 minutes.",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,6 +49,7 @@ func served(t *testing.T) map[string]bool {
 		v.Inc()
 	}
 	m.lag.WithLabelValues("elastic").Observe(1)
+	m.held.note("elastic", 1, errors.New("read-only"))
 	names := map[string]bool{}
 	for line := range strings.Lines(scrape(t, m)) {
 		if name := regexp.MustCompile(`^[a-z_]+`).FindString(line); name != "" {

@@ -59,6 +59,8 @@ type options struct {
 	pods, pages         bool
 	readyLag            time.Duration
 	leaseDuration       time.Duration
+
+	watched bool // by whoever runs it on a file and sees the accounts: every refusal is believed
 }
 
 // environment is what the parts of a running collector share.
