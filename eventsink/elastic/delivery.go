@@ -12,7 +12,7 @@ import (
 
 // Reply is the answer to one request.
 type Reply struct {
-	// Status of the HTTP response, 0 when there was none: then Err says why.
+	// Status of the HTTP response, 0 when there was none: then Err says why, and holds the delivery if it wraps [ErrHeld].
 	Status int
 	Body   []byte
 	// ContentType is the header, for the error that tells of an answer which is none.
@@ -149,9 +149,37 @@ func (d *Delivery) settle(r Reply) []Settled {
 	case Wait:
 		d.refused(r)
 	default:
+		if errors.Is(r.Err, ErrHeld) {
+			d.held = r.Err
+		}
 		d.again(r.RetryAfter)
 	}
 	return nil
+}
+
+// Found settles documents of what Next gave, by their indices, as duplicates: [Client.Find] has found them. Next gives
+// the others.
+func (d *Delivery) Found(indices []int) []Settled {
+	if len(d.queue) == 0 || len(indices) == 0 {
+		return nil
+	}
+	p := &d.queue[0]
+	known := make([]bool, p.batch.Len())
+	settled := make([]Settled, 0, len(indices))
+	for _, i := range indices {
+		known[i] = true
+		settled = append(settled, settle(p.batch, Item{Index: i, Result: Duplicate, Status: http.StatusConflict}, eventsink.Duplicate))
+	}
+	var rest []int
+	for i, k := range known {
+		if !k {
+			rest = append(rest, i)
+		}
+	}
+	if p.batch = p.batch.Keep(rest); len(rest) == 0 {
+		d.queue = d.queue[1:]
+	}
+	return settled
 }
 
 // refused holds everything for an answer that is about no document.

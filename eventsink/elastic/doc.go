@@ -46,7 +46,9 @@
 // waits for another to be taken. With several deliveries at a time each new Event frees it.
 //
 // A document that goes again although it was stored, because the answer was lost, comes back as duplicate: that is what
-// the identities of eventsink.Renderer are for.
+// the identities of eventsink.Renderer are for. A data stream recognises them within its newest backing index alone: for
+// documents that may be in an older one, [Client.Find] searches all of them first, and [Delivery.Found] settles what is
+// there.
 //
 // # Limits
 //

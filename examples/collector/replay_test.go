@@ -159,3 +159,31 @@ func TestAReaderThatHasGoneEndsIt(t *testing.T) {
 	require.Contains(t, errs.String(), "standard output: broken pipe")
 	require.Equal(t, cli.ExitFailed, run(t.Context(), []string{"-from", sample, "-listen="}, nil, closed{}, &errs))
 }
+
+// TestAReplayAcrossARollover leaves each document once in a data stream, unless it is told not to look.
+func TestAReplayAcrossARollover(t *testing.T) {
+	m, url := model(t, bulkmodel.Options{DataStreams: []string{"k8s-events"}})
+	flags := []string{"replay", "-sink=" + url, "-mode=history", "-data-stream"}
+	for _, c := range []struct {
+		flag, want string
+		documents  int
+	}{
+		{"-workers=2", "31 Events: 31 delivered, 0 duplicates", 31},
+		{"-workers=1", "31 Events: 0 delivered, 31 duplicates", 31},
+		{"-data-stream-search=false", "31 Events: 31 delivered, 0 duplicates", 62},
+	} {
+		code, _, errs := runIt(t, "", append(flags, c.flag, sample)...)
+		require.Equal(t, cli.ExitOK, code, errs)
+		require.Contains(t, errs, c.want)
+		require.Equal(t, c.documents, m.Count())
+		m.Rollover("k8s-events")
+	}
+
+	m, url = model(t, bulkmodel.Options{DataStreams: []string{"k8s-events"}})
+	m.Script(bulkmodel.Fault{CutAfter: true})
+	flags[1] = "-sink=" + url
+	code, _, errs := runIt(t, "", append(flags, "-workers=1", sample)...)
+	require.Equal(t, cli.ExitOK, code, errs)
+	require.Contains(t, errs, "31 Events: 0 delivered, 31 duplicates", "the answer was lost, and the search finds them")
+	require.Equal(t, 31, m.Count())
+}
