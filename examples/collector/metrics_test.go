@@ -49,7 +49,7 @@ func served(t *testing.T) map[string]bool {
 		v.Inc()
 	}
 	m.lag.WithLabelValues("elastic").Observe(1)
-	m.held.note("elastic", 1, errors.New("read-only"))
+	m.held.note("elastic", 1, errTest)
 	names := map[string]bool{}
 	for line := range strings.Lines(scrape(t, m)) {
 		if name := regexp.MustCompile(`^[a-z_]+`).FindString(line); name != "" {
@@ -58,6 +58,8 @@ func served(t *testing.T) map[string]bool {
 	}
 	return names
 }
+
+var errTest = errors.New("read-only")
 
 func startedPod(n int) *corev1.Pod {
 	began := time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Minute)

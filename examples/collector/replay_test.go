@@ -128,23 +128,23 @@ func TestFromServesMetrics(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(errs.String(), "the file is shipped") }, "shipped")
 	require.Equal(t, 31, strings.Count(out.String(), "\n"))
 	url := "http://" + address.FindStringSubmatch(errs.String())[1]
-	text := get(t, url+"/metrics", http.StatusOK)
+	text := get(t, url+"/metrics")
 	require.Contains(t, text, `eventsink_documents_total{outcome="delivered",sink="stdout"} 31`)
 	require.Contains(t, text, `kube_event_occurrences_total{component="kubelet",kind="Pod",namespace="shop",reason="BackOff",type="Warning"} 23`)
 	require.Contains(t, text, "eventsink_delivery_lag_seconds_bucket")
-	require.Equal(t, "ok\n", get(t, url+"/readyz", http.StatusOK))
-	require.Equal(t, "ok\n", get(t, url+"/healthz", http.StatusOK))
+	require.Equal(t, "ok\n", get(t, url+"/readyz"))
+	require.Equal(t, "ok\n", get(t, url+"/healthz"))
 	require.Equal(t, cli.ExitOK, stop())
 }
 
-func get(t *testing.T, url string, status int) string {
+func get(t *testing.T, url string) string {
 	t.Helper()
 	resp, err := http.Get(url)
 	require.NoError(t, err)
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	require.Equal(t, status, resp.StatusCode, "%s", text)
+	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", text)
 	return string(text)
 }
 
