@@ -143,13 +143,17 @@ func (a *apiServer) list(w http.ResponseWriter, r *http.Request, kind string) {
 	defer a.mu.Unlock()
 	a.note(r, kind)
 	items := []any{}
+	at := a.version
+	if r.URL.Query().Get("resourceVersionMatch") == string(metav1.ResourceVersionMatchExact) {
+		at, _ = strconv.Atoi(r.URL.Query().Get("resourceVersion"))
+	}
 	for _, c := range a.log {
-		if c.kind == kind && r.URL.Query().Get("limit") != "1" {
+		if c.kind == kind && c.version <= at && r.URL.Query().Get("limit") != "1" {
 			items = append(items, c.object)
 		}
 	}
 	name := map[string]string{"events": "EventList", "pods": "PodList"}[kind]
-	tell(w, http.StatusOK, map[string]any{"kind": name, "apiVersion": "v1", "metadata": metav1.ListMeta{ResourceVersion: strconv.Itoa(a.version)}, "items": items})
+	tell(w, http.StatusOK, map[string]any{"kind": name, "apiVersion": "v1", "metadata": metav1.ListMeta{ResourceVersion: strconv.Itoa(at)}, "items": items})
 }
 
 func (a *apiServer) watch(w http.ResponseWriter, r *http.Request, kind string) {
