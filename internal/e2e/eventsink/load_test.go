@@ -60,6 +60,14 @@ func TestDrain(t *testing.T) {
 	for at := 0; at < n; at += 1000 {
 		put(t, c, "drain", at, 1000)
 	}
+	t.Run("half, of an API server that sends all", func(t *testing.T) {
+		r := startCollector(t, c, "-sink="+filepath.Join(t.TempDir(), "events.ndjson"), "-log-level=info", "-shard=0/2")
+		cluster.Eventually(t, time.Minute, r.ready)
+		s := r.mustScrape(t)
+		require.Greater(t, s.sum["eventsink_other_shard_total"], float64(n)/3)
+		require.Greater(t, s.sum["eventsink_received_total"], float64(n)/3)
+		require.GreaterOrEqual(t, s.sum["eventsink_received_total"]+s.sum["eventsink_other_shard_total"], float64(n))
+	})
 	node := opensearch.Start(t)
 	for _, mode := range []string{"stream", "pages"} {
 		t.Run(mode, func(t *testing.T) {
