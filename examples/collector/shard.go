@@ -8,9 +8,10 @@ import (
 )
 
 // sharded asks the API server for the Events of one shard alone (KEP-5866, ListOptions.shardSelector): alpha in
-// Kubernetes 1.36, behind the feature gate ShardedListAndWatch. A server without it does not read the parameter and sends
-// all, as does the watch of one that filters only its lists, so that the reader filters by the same hash, whoever has done
-// so before. The parameter is added here because client-go knows it from v0.36 on alone.
+// Kubernetes 1.36, behind the feature gate ShardedListAndWatch. In 1.36.3 that is for lists of Events; a watch of them,
+// which goes to etcd rather than to a cache, brings all. A server without the gate does not read the parameter. So the
+// reader filters by the same hash whatever was asked for. The parameter is added here because client-go knows it from
+// v0.36 on alone.
 type sharded struct {
 	next     http.RoundTripper
 	selector string

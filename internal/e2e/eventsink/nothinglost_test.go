@@ -104,10 +104,14 @@ func outage(t *testing.T, c *cluster.Cluster, node *opensearch.Node, r, spools *
 	r.ended(t, "expired")
 }
 
+// patience is for what takes seconds: on a machine whose cores others have, a node of OpenSearch that has started answers
+// slowly, and a sink that was away is asked again after up to 30 s.
+const patience = 4 * time.Minute
+
 // ended waits until a request to the API server has ended for a cause.
 func (c *collector) ended(t *testing.T, cause string) {
 	t.Helper()
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, patience, func() error {
 		s, err := c.scrape()
 		if err == nil && s.series[`eventsink_watch_restarts_total{cause="`+cause+`"}`] == 0 {
 			err = fmt.Errorf("nothing ended because of %s", cause)
@@ -119,7 +123,7 @@ func (c *collector) ended(t *testing.T, cause string) {
 // handles waits until the process has settled that many documents.
 func (c *collector) handles(t *testing.T, documents float64) {
 	t.Helper()
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, patience, func() error {
 		s, err := c.scrape()
 		if err == nil && s.sum["eventsink_documents_total"] < documents {
 			err = fmt.Errorf("%v documents", s.sum["eventsink_documents_total"])

@@ -14,8 +14,8 @@ import (
 )
 
 // TestShards has two collectors read half of the Events each, from an API server whose feature gate ShardedListAndWatch
-// is on. Every Event is in the file of one of them. What the API server filters by itself is logged: of the lists in any
-// case (KEP-5866).
+// is on. Every Event is in the file of one of them. The API server filters its lists (KEP-5866); what it does with a watch
+// is logged.
 func TestShards(t *testing.T) {
 	c := shared.Get(t)
 	client := newClient(t, c)
