@@ -56,6 +56,31 @@ func (c *Client) Find(ctx context.Context, b *eventsink.Batch) (found []int, err
 	return slices.Compact(found), nil
 }
 
+// Found settles documents of what Next gave, by their indices, as duplicates: [Client.Find] has found them. Next gives
+// the others.
+func (d *Delivery) Found(indices []int) []Settled {
+	if len(d.queue) == 0 || len(indices) == 0 {
+		return nil
+	}
+	p := &d.queue[0]
+	known := make([]bool, p.batch.Len())
+	settled := make([]Settled, 0, len(indices))
+	for _, i := range indices {
+		known[i] = true
+		settled = append(settled, settle(p.batch, Item{Index: i, Result: Duplicate, Status: http.StatusConflict}, eventsink.Duplicate))
+	}
+	var rest []int
+	for i, k := range known {
+		if !k {
+			rest = append(rest, i)
+		}
+	}
+	if p.batch = p.batch.Keep(rest); len(rest) == 0 {
+		d.queue = d.queue[1:]
+	}
+	return settled
+}
+
 // search returns those of the ids that an index, or any backing index of a data stream, has.
 func (c *Client) search(ctx context.Context, index string, ids []string) (hits []string, err error) {
 	query, err := json.Marshal(map[string]any{
