@@ -40,8 +40,20 @@ func (f *Flow) seal() {
 		return
 	}
 	f.sealed = append(f.sealed, f.open)
-	// The next one is likely as large, and growing to it would copy it twice.
-	f.open = &Batch{buf: make([]byte, 0, len(f.open.buf)+len(f.open.buf)/16), docs: make([]doc, 0, len(f.open.docs))}
+	size, n := len(f.open.buf), len(f.open.docs)
+	if f.open, f.spare = f.spare, nil; f.open == nil {
+		// The next one is likely as large, and growing to it would copy it twice.
+		f.open = &Batch{buf: make([]byte, 0, size+size/16), docs: make([]doc, 0, n)}
+	}
+}
+
+// Recycle takes the memory of a batch for a later one, once each of its documents is settled: fresh memory costs as much
+// as a third of the rendering. Neither the batch may be used any more nor what its methods returned, but for what Keep and
+// Halves copied. One batch is kept; it need not be given back.
+func (f *Flow) Recycle(b *Batch) {
+	clear(b.docs) // the texts are those of Events
+	f.spare = &Batch{buf: b.buf[:0], docs: b.docs[:0]}
+	*b = Batch{}
 }
 
 // Next returns the batch to send now, nil if there is none. The open batch goes out when it is BatchAge old, or at once

@@ -118,6 +118,7 @@ func BenchmarkFlow(b *testing.B) {
 			for i := range batch.Len() {
 				f.Settle(batch.Token(i), eventsink.Delivered, "")
 			}
+			f.Recycle(batch)
 		}
 	}
 }

@@ -41,8 +41,13 @@
 //
 // # Limits
 //
-// Delivery is at least once under deterministic identities: with Mode [Latest] any replay leaves the same documents, with
-// [History] so does any within one index.
+// Delivery is at least once under deterministic identities. With Mode [Latest] any replay leaves the same documents, and
+// with [History] so does any into dated indices, which follow from the document. A data stream is different: an _id is
+// unique within one of its backing indices, so it takes a document again once it has rolled over. What can come again is
+// what the checkpoint had not passed, of a process that died: CheckpointEvery and what was in flight, seconds as a rule;
+// everything in etcd, an hour, when there is no checkpoint or etcd has compacted past it; and requests whose answer was
+// lost. The package elastic finds such documents by a search before they are sent. What remains is two processes that
+// write the same document at the same moment, around a rollover.
 //
 // What an emitter does not write is not seen. client-go's recorder folds and drops Events of one object beyond 25 and
 // then one in 5 minutes, and a series is written every 30 minutes: occurrences are a lower bound.

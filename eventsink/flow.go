@@ -52,6 +52,7 @@ type Flow struct {
 	ledger  Ledger
 
 	open      *Batch
+	spare     *Batch    // memory for the next one, nil if there is none
 	opened    time.Time // when the open batch got its first document
 	sealed    []*Batch
 	bytes     int           // in flight

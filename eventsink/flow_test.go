@@ -1,6 +1,7 @@
 package eventsink_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -50,4 +51,40 @@ func TestFlowDelivers(t *testing.T) {
 		require.Equal(t, uint64(3), counts.Occurrences)
 		require.Equal(t, uint64(1), counts.Objects)
 	}
+}
+
+// A batch in the memory of an earlier one has the bytes that it would have in its own, and what was copied stays.
+func TestRecycledMemory(t *testing.T) {
+	next := func(f *eventsink.Flow, n int) *eventsink.Batch {
+		for i := range 3 {
+			_, err := f.Admit(t0, record(fmt.Sprintf("u%d", 10*n+i), fmt.Sprint(100*n+i), uint32(n)), true)
+			require.NoError(t, err)
+		}
+		return f.Next(t0, true)
+	}
+	with, err := eventsink.NewFlow(eventsink.FlowOptions{})
+	require.NoError(t, err)
+	without, err := eventsink.NewFlow(eventsink.FlowOptions{})
+	require.NoError(t, err)
+	var kept *eventsink.Batch
+	var want string
+	for n := range 5 {
+		a, b := next(with, n), next(without, n)
+		require.Equal(t, string(b.Bytes()), string(a.Bytes()))
+		for i := range a.Len() {
+			require.Equal(t, b.UID(i), a.UID(i))
+			require.Equal(t, b.Token(i), a.Token(i))
+			require.True(t, with.Settle(a.Token(i), eventsink.Delivered, ""))
+		}
+		if n == 1 {
+			kept, want = a.Keep([]int{1}), string(a.Doc(1))
+		}
+		with.Recycle(a)
+		require.Zero(t, a.Len(), "it can't be used by mistake")
+		require.Empty(t, a.Bytes())
+	}
+	require.Equal(t, want, string(kept.Bytes()))
+	l := with.Ledger()
+	require.True(t, l.Balanced())
+	require.EqualValues(t, 15, l.Delivered)
 }

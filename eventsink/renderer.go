@@ -15,7 +15,8 @@ const (
 	// Any replay, in any order, leaves the same documents.
 	Latest Mode = iota
 	// History keeps one document for each state of an Event: create it with UID and occurrences as _id. A replay leaves
-	// the same documents within one index; a data stream whose backing index rolled over in between takes it twice.
+	// the same documents in dated indices. A data stream whose backing index rolled over in between would take them
+	// twice: search for them first (elastic's Client.Find).
 	History
 )
 

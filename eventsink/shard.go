@@ -9,7 +9,7 @@ import (
 )
 
 // Shard is one of Count equal parts of the Events, by the hash of their UID: the ranges of KEP-5866, so that a reader
-// can filter itself today and let the API server filter once it does, with the same parts. The zero Shard owns all.
+// can filter itself and let the API server filter where it does, with the same parts. The zero Shard owns all.
 type Shard struct{ Index, Count int }
 
 // ParseShard reads "index/count", such as "0/4". The empty text is the zero Shard.

@@ -161,7 +161,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, method, path, contentTy
 			Err:    fmt.Errorf("elastic: %s %s: the answer has more than %d bytes; raise MaxReply or send smaller batches", method, target, c.o.MaxReply),
 		}
 	}
-	return Reply{Status: resp.StatusCode, Body: text, RetryAfter: RetryAfter(resp.Header)}
+	return Reply{Status: resp.StatusCode, Body: text, ContentType: resp.Header.Get("Content-Type"), RetryAfter: RetryAfter(resp.Header)}
 }
 
 func compressed(body []byte) []byte {

@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,11 +12,13 @@ import (
 
 // Reply is the answer to one request.
 type Reply struct {
-	// Status of the HTTP response, 0 when there was none: then Err says why.
-	Status     int
-	Body       []byte
-	RetryAfter time.Duration // what [RetryAfter] says of its header
-	Err        error
+	// Status of the HTTP response, 0 when there was none: then Err says why, and holds the delivery if it wraps [ErrHeld].
+	Status int
+	Body   []byte
+	// ContentType is the header, for the error that tells of an answer which is none.
+	ContentType string
+	RetryAfter  time.Duration // what [RetryAfter] says of its header
+	Err         error
 }
 
 // DeliveryOptions configure a [Delivery]. Every zero field means its default.
@@ -24,9 +27,14 @@ type DeliveryOptions struct {
 	Backoff, MaxBackoff time.Duration // 200ms, 30s
 	// Jitter gives a number from 0 to 1. 0.5 if nil.
 	Jitter func() float64
-	// MaxAttempts is how often a document is sent to which the server answers 500: something in it may be what the server
-	// fails on. All other failures are retried for ever. 8.
+	// MaxAttempts is how often a document is answered with 500, while the sink takes others, until it is given up:
+	// something in it may be what the server fails on. All other failures are retried for ever. 8.
 	MaxAttempts int
+	// MaxRefused is how many documents may be refused in a row, with none taken in between, until the refusals are taken
+	// for the sink's and everything is held. 8; below 0, every refusal is believed, for documents that somebody watches.
+	MaxRefused int
+	// Health is shared by all deliveries to the same sink. One of its own if nil.
+	Health *Health
 }
 
 // Settled is a document whose way has ended.
@@ -40,7 +48,7 @@ type Settled struct {
 
 // Delivery is one batch on its way: what to send next, and what the answer settles. It is a state machine that sends
 // nothing and waits for nothing, and not safe for concurrent use. Every document is settled once, by an answer of the
-// sink; as long as there is none, it is sent again.
+// sink; as long as there is none, or the sink takes nothing at all, it is sent again.
 //
 //	for part, wait := d.Next(); part != nil; part, wait = d.Next() {
 //		… // wait
@@ -56,11 +64,16 @@ type Delivery struct {
 	wait     time.Duration
 	held     error
 	retries  int
-	failed   map[eventsink.Token]int // how often a document was answered with 500
-	bisection
+	failed   map[eventsink.Token]int // how often a document was answered with 500 while others were taken
+	seen     uint64                  // of Health.taken
+	search
 }
 
-type part struct{ batch *eventsink.Batch }
+// part is documents that go into one request.
+type part struct {
+	batch *eventsink.Batch
+	probe bool // one document, to learn whether the sink takes any
+}
 
 // NewDelivery starts a batch on its way.
 func NewDelivery(b *eventsink.Batch, o DeliveryOptions) *Delivery {
@@ -73,9 +86,15 @@ func NewDelivery(b *eventsink.Batch, o DeliveryOptions) *Delivery {
 	if o.MaxAttempts <= 0 {
 		o.MaxAttempts = 8
 	}
-	d := &Delivery{o: o, failed: map[eventsink.Token]int{}, bisection: bisection{whole: b}}
+	if o.MaxRefused == 0 {
+		o.MaxRefused = 8
+	}
+	if o.Health == nil {
+		o.Health = &Health{}
+	}
+	d := &Delivery{o: o, failed: map[eventsink.Token]int{}, seen: o.Health.taken.Load(), search: search{whole: b}}
 	if b.Len() > 0 {
-		d.queue = []part{{b}}
+		d.queue = []part{{batch: b}}
 	}
 	return d
 }
@@ -112,32 +131,60 @@ func (d *Delivery) Settle(r Reply) []Settled {
 	if len(d.queue) == 0 {
 		return nil
 	}
-	switch action := ClassifyHTTP(r.Status, r.Body); action {
+	settled := d.settle(r)
+	if len(d.queue) == 0 || !d.queue[0].probe { // probes are judged together
+		d.seen = d.o.Health.taken.Load()
+	}
+	return settled
+}
+
+func (d *Delivery) settle(r Reply) []Settled {
+	switch ClassifyHTTP(r.Status, r.Body) {
 	case Read:
 		return d.read(r)
 	case Split:
-		return d.halve(r, false)
+		return d.divide(r, false)
 	case Bisect:
-		return d.halve(r, true)
+		return d.divide(r, true)
 	case Wait:
-		kind, reason := requestError(r.Body)
-		d.hold(&Item{Status: r.Status, Type: kind, Reason: reason})
-		d.again(r.RetryAfter)
+		d.refused(r)
 	default:
+		if errors.Is(r.Err, ErrHeld) {
+			d.held = r.Err
+		}
 		d.again(r.RetryAfter)
 	}
 	return nil
 }
 
+// refused holds everything for an answer that is about no document.
+func (d *Delivery) refused(r Reply) {
+	if isObject(r.Body) {
+		kind, reason := requestError(r.Body)
+		d.hold(&Item{Status: r.Status, Type: kind, Reason: reason})
+	} else {
+		d.held = fmt.Errorf("elastic: status %d, %s, is no answer to _bulk: %q: %w", r.Status, cmp.Or(clip(r.ContentType, 100), "no content type"), clip(string(r.Body[:min(len(r.Body), 200)]), 100), ErrHeld)
+	}
+	d.again(r.RetryAfter)
+}
+
 // read goes through the items: what has an answer is settled, the rest goes again. An answer that was cut says what it
-// says; one with another number of items says nothing, since no one knows which documents its items are of.
+// says; one with another number of items says nothing, since no one knows which documents its items are of, and one that
+// is no JSON is that of a login page or a load balancer.
 func (d *Delivery) read(r Reply) []Settled {
 	p := d.queue[0]
-	if n := countItems(r.Body, p.batch.Len()); n != nil {
-		d.hold(&Item{Status: r.Status, Reason: n.Error()})
+	if !isObject(r.Body) {
+		d.refused(r)
+		return nil
+	}
+	taken, err := survey(r.Body, p.batch.Len())
+	if err != nil {
+		d.hold(&Item{Status: r.Status, Reason: err.Error()})
 		d.again(r.RetryAfter)
 		return nil
 	}
+	d.o.Health.take(taken)
+	works := taken > 0 || d.working()
 	answered := make([]bool, p.batch.Len())
 	var settled []Settled
 	var retry []int
@@ -150,12 +197,12 @@ func (d *Delivery) read(r Reply) []Settled {
 			settled = append(make([]Settled, 0, p.batch.Len()), d.pass()...)
 		}
 		answered[item.Index] = true
-		outcome, ok := d.outcome(&item, p.batch.Token(item.Index))
+		outcome, ok := d.outcome(&item, p.batch.Token(item.Index), works)
 		if ok {
 			settled = append(settled, settle(p.batch, item, outcome))
 			continue
 		}
-		if item.Result == Hold && held == nil {
+		if held == nil && (item.Result != Retry || item.Status == http.StatusInternalServerError && !works) {
 			held = &item
 		}
 		retry = append(retry, item.Index)
@@ -190,8 +237,9 @@ func (d *Delivery) advance(p part, retry []int, held *Item, progress bool, retry
 	d.again(retryAfter)
 }
 
-// outcome is that of an item, ok false for one that goes again.
-func (d *Delivery) outcome(i *Item, t eventsink.Token) (o eventsink.Outcome, ok bool) {
+// outcome is that of an item, ok false for one that goes again. works says that the sink takes documents, this one's
+// neighbours or others: where it fails on all of them, none is to blame.
+func (d *Delivery) outcome(i *Item, t eventsink.Token, works bool) (o eventsink.Outcome, ok bool) {
 	switch i.Result {
 	case Delivered:
 		return eventsink.Delivered, true
@@ -200,12 +248,12 @@ func (d *Delivery) outcome(i *Item, t eventsink.Token) (o eventsink.Outcome, ok 
 	case Redirected:
 		return eventsink.Redirected, true
 	case Reject:
-		return eventsink.DeadLettered, true
+		return eventsink.DeadLettered, works || d.believes()
 	case Retry:
-		if i.Status == http.StatusInternalServerError {
+		if i.Status == http.StatusInternalServerError && works {
 			d.failed[t]++
+			return eventsink.DeadLettered, d.failed[t] >= d.o.MaxAttempts
 		}
-		return eventsink.DeadLettered, i.Status == http.StatusInternalServerError && d.failed[t] >= d.o.MaxAttempts
 	}
 	return 0, false
 }

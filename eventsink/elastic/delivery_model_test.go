@@ -173,14 +173,17 @@ func TestTooLarge(t *testing.T) {
 	require.Nil(t, d.Settle(elastic.Reply{Status: 200}), "nothing is under way")
 }
 
-// What a server fails on again and again is given up in the end, what it is too busy for never.
+// What a server fails on again and again, while it takes others, is given up in the end; what it is too busy for never.
 func TestAttempts(t *testing.T) {
 	_, b := batch(t, 2)
-	d := elastic.NewDelivery(b, elastic.DeliveryOptions{MaxAttempts: 3, Jitter: func() float64 { return 1 }})
+	health := &elastic.Health{}
+	d := elastic.NewDelivery(b, elastic.DeliveryOptions{MaxAttempts: 3, Jitter: func() float64 { return 1 }, Health: health})
 	var waits []time.Duration
 	for i := range 20 {
 		part, wait := d.Next()
 		waits = append(waits, wait)
+		_, one := batch(t, 1)
+		require.Len(t, elastic.NewDelivery(one, elastic.DeliveryOptions{Health: health}).Settle(reply(`{"status":201}`)), 1)
 		if part.Len() == 2 {
 			require.Equal(t, i == 2, len(d.Settle(reply(`{"status":500}`, `{"status":429}`))) == 1)
 		} else {

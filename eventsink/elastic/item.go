@@ -68,14 +68,18 @@ func Items(body []byte, n int) iter.Seq2[Item, error] {
 	}
 }
 
-// countItems is an error for a whole reply to another number of documents, nil for one to n and for one that is cut.
-func countItems(body []byte, n int) error {
-	for _, err := range Items(body, n) {
+// survey counts the documents that a reply says are in the sink. The error is for a whole reply to another number of
+// documents, nil for one to n and for one that is cut.
+func survey(body []byte, n int) (taken int, err error) {
+	for item, err := range Items(body, n) {
 		if errors.Is(err, errFew) || errors.Is(err, errMany) {
-			return err
+			return 0, err
+		}
+		if err == nil && (item.Result == Delivered || item.Result == Duplicate || item.Result == Redirected) {
+			taken++
 		}
 	}
-	return nil
+	return taken, nil
 }
 
 // walk is one walk through a reply.

@@ -12,20 +12,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/kubewright/kubewright/eventsink"
 	"github.com/kubewright/kubewright/eventsink/elastic"
 )
 
-// A document is given up for its own failures, not for those of its neighbours.
+// A document is given up for its own failures, not for those of its neighbours, and only as long as others are taken.
 func TestAttemptsAreThoseOfADocument(t *testing.T) {
-	_, b := batch(t, 2)
+	_, b := batch(t, 5)
 	d := elastic.NewDelivery(b, elastic.DeliveryOptions{MaxAttempts: 3})
-	require.Empty(t, d.Settle(reply(`{"status":500}`, `{"status":429}`)))
-	require.Empty(t, d.Settle(reply(`{"status":500}`, `{"status":429}`)))
-	settled := d.Settle(reply(`{"status":500}`, `{"status":500}`))
-	require.Len(t, settled, 1)
+	require.Len(t, d.Settle(reply(`{"status":500}`, `{"status":429}`, `{"status":201}`, `{"status":429}`, `{"status":429}`)), 1)
+	require.Empty(t, d.Settle(reply(`{"status":500}`, `{"status":500}`, `{"status":500}`, `{"status":500}`)), "of all: not counted")
+	require.Len(t, d.Settle(reply(`{"status":500}`, `{"status":429}`, `{"status":409}`, `{"status":503}`)), 1)
+	settled := d.Settle(reply(`{"status":500}`, `{"status":500}`, `{"status":200}`))
+	require.Len(t, settled, 2)
 	require.EqualValues(t, 0, settled[0].Token)
-	require.Empty(t, d.Settle(reply(`{"status":500}`)))
-	require.Len(t, d.Settle(reply(`{"status":500}`)), 1)
+	require.Equal(t, eventsink.DeadLettered, settled[0].Outcome)
+	require.Equal(t, eventsink.Delivered, settled[1].Outcome)
+	require.Equal(t, "u1", first(d).UID(0))
 }
 
 // Where items are missing, or too many, no one knows which documents the others are of.

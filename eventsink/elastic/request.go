@@ -19,7 +19,8 @@ const (
 	Split
 	// Bisect means 400, some document spoils the body.
 	Bisect
-	// Wait means the sink refuses us (401, 403, a redirect, an unknown parameter): held until a person has helped.
+	// Wait means the sink refuses us (401, 403, a redirect, an unknown parameter, a proxy's page): held until a person has
+	// helped.
 	Wait
 )
 
@@ -47,7 +48,7 @@ func ClassifyHTTP(status int, body []byte) Action {
 		return Split
 	case status == http.StatusBadRequest:
 		kind, reason := requestError(body)
-		if strings.Contains(reason, "unrecognized parameter") || ofTheSink(kind, reason) {
+		if strings.Contains(reason, "unrecognized parameter") || ofTheSink(kind, reason) || len(body) > 0 && !isObject(body) {
 			return Wait
 		}
 		return Bisect
@@ -65,6 +66,12 @@ func requestError(body []byte) (kind, reason string) {
 		return w.skip()
 	})
 	return w.item.Type, w.item.Reason
+}
+
+// isObject reports whether a body begins as every answer of the server does.
+func isObject(body []byte) bool {
+	s := scanner{text: body}
+	return s.next() == '{'
 }
 
 // maxRetryAfter bounds what a server can make us wait.

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -70,23 +71,28 @@ func frame(text []byte) (size int, doc []byte) {
 	return frameHead + n, doc
 }
 
-// waiting is how many documents of a segment were neither given out nor acknowledged.
-func (s *Spool) waiting(g segment) int {
-	gone := 0
-	for _, p := range [2]Position{s.cursor, s.taken} {
-		if p.segment == g.sequence {
-			gone = max(gone, p.docs)
-		} else if p.segment > g.sequence {
-			gone = g.docs
+// droppable is the oldest segment that is neither written to nor given out in part.
+func (s *Spool) droppable() (i int, ok bool) {
+	for i, g := range s.segments[:len(s.segments)-1] {
+		if !s.cursor.before(s.taken) || g.sequence > s.taken.segment || g.sequence == s.taken.segment && s.taken.docs == 0 {
+			return i, true
 		}
 	}
-	return g.docs - gone
+	return 0, false
 }
 
-// remove deletes the oldest segment. What is behind it is where reading goes on.
-func (s *Spool) remove() error {
-	g := s.segments[0]
-	if len(s.segments) == 1 && s.file != nil {
+// waiting is how many documents of a segment are not acknowledged.
+func (s *Spool) waiting(g segment) int {
+	if s.cursor.segment == g.sequence {
+		return g.docs - s.cursor.docs
+	}
+	return g.docs
+}
+
+// remove deletes a segment. What is behind it is where reading goes on.
+func (s *Spool) remove(i int) error {
+	g := s.segments[i]
+	if i == len(s.segments)-1 && s.file != nil {
 		if err := s.file.Close(); err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
@@ -95,8 +101,8 @@ func (s *Spool) remove() error {
 	if err := os.Remove(s.path(g.name())); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	s.segments = s.segments[1:]
-	if next := (Position{segment: g.sequence + 1, offset: int64(len(magic))}); s.cursor.before(next) {
+	s.segments = slices.Delete(s.segments, i, i+1)
+	if next := (Position{segment: g.sequence + 1, offset: int64(len(magic))}); i == 0 && s.cursor.before(next) {
 		s.cursor = next
 	}
 	return nil
@@ -252,7 +258,7 @@ func begins(text []byte) bool {
 // resume opens the last segment for writing, and deletes those before the cursor.
 func (s *Spool) resume() error {
 	for len(s.segments) > 0 && s.segments[0].sequence < s.cursor.segment {
-		if err := s.remove(); err != nil {
+		if err := s.remove(0); err != nil {
 			return err
 		}
 	}

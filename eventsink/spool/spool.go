@@ -14,14 +14,16 @@
 //
 //   - What Sync returned for is found by the next Open, whatever happened in between, until it was acknowledged.
 //   - Next gives documents in the order in which they were appended, and the same ones until they are acknowledged.
-//   - The files never hold more than MaxBytes and one document; the oldest segment goes first, and Append says how many
-//     documents it held.
+//   - The files never hold more than MaxBytes, one document, and the segments of what is given out; the oldest segment
+//     goes first, and Append says how many documents it held. What Next has given out is not dropped before it is
+//     acknowledged: a crash on its way to the sink would lose it, and nobody would have counted it.
 //   - Bytes that are not what was written are never given out: they are counted ([Stats]).
 //
 // # Limits
 //
-// One process at a time may have a directory open; on Unix, Open refuses to be the second. A document may be given out again after a crash, so what takes it
-// must recognise it, as the identities of eventsink.Renderer make a sink do. A Spool is not safe for concurrent use.
+// One process at a time may have a directory open; on Unix, Open refuses to be the second. A document may be given out
+// again after a crash, so what takes it must recognise it, as the identities of eventsink.Renderer make a sink do. A
+// Spool is not safe for concurrent use.
 package spool
 
 import (
@@ -117,9 +119,13 @@ func (s *Spool) Append(doc []byte) (dropped int, err error) {
 			return 0, err
 		}
 	}
-	for s.bytes()+int64(len(s.buf)) > s.o.MaxBytes && len(s.segments) > 1 {
-		dropped += s.waiting(s.segments[0])
-		if err := s.remove(); err != nil {
+	for s.bytes()+int64(len(s.buf)) > s.o.MaxBytes {
+		i, ok := s.droppable()
+		if !ok {
+			break
+		}
+		dropped += s.waiting(s.segments[i])
+		if err := s.remove(i); err != nil {
 			return dropped, err
 		}
 	}
@@ -174,11 +180,11 @@ func (s *Spool) Next(limit, size int) (docs [][]byte, end Position, err error) {
 // Ack notes that everything before end, which Next returned, need not be kept. Segments that are done are deleted.
 func (s *Spool) Ack(end Position) error {
 	if !s.cursor.before(end) {
-		return nil // dropped meanwhile
+		return nil // acknowledged before
 	}
 	s.cursor = end
 	for len(s.segments) > 0 && s.segments[0].done(end) {
-		if err := s.remove(); err != nil {
+		if err := s.remove(0); err != nil {
 			return err
 		}
 	}

@@ -90,18 +90,56 @@ func TestBoundDropsTheOldestAndCounts(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// What was given out is on its way to the sink and will be settled there, so it is not counted as dropped.
+// What was given out is on its way to the sink. It stays on disk until it is acknowledged, however full the spool is: when
+// the process dies before, the next one finds it. What goes instead is counted.
 func TestGivenOutIsNotDropped(t *testing.T) {
-	s := open(t, t.TempDir(), spool.Options{MaxBytes: 200, SegmentBytes: 60})
+	dir := t.TempDir()
+	o := spool.Options{MaxBytes: 200, SegmentBytes: 60}
+	s := open(t, dir, o)
 	add(t, s, "document 0", "document 1", "document 2", "document 3", "document 4")
 	docs, end := next(t, s, 3, 1000)
 	require.Len(t, docs, 3)
 	dropped := 0
 	for i := range 20 {
 		dropped += add(t, s, fmt.Sprintf("later %d", i))
+		require.Equal(t, 5+i+1, dropped+s.Stats().Documents)
+		require.LessOrEqual(t, s.Stats().Bytes, o.MaxBytes)
 	}
+	require.Greater(t, dropped, 5)
+	crashed := t.TempDir()
+	require.NoError(t, os.CopyFS(crashed, os.DirFS(dir)))
+	again := open(t, crashed, o)
+	found, _ := next(t, again, 3, 1000)
+	require.Equal(t, docs, found)
+	require.NoError(t, again.Close())
+
 	require.NoError(t, s.Ack(end))
 	require.Equal(t, 25, 3+dropped+s.Stats().Documents)
+	for left := s.Stats().Documents; left > 0; {
+		docs, end = next(t, s, 2, 1000)
+		require.NotEmpty(t, docs)
+		require.NoError(t, s.Ack(end))
+		left -= len(docs)
+		require.Equal(t, left, s.Stats().Documents)
+	}
+	require.Equal(t, "later 19", docs[len(docs)-1])
+	require.NoError(t, s.Close())
+}
+
+// A bound that holds no more than what is given out is exceeded by that.
+func TestAllIsGivenOut(t *testing.T) {
+	s := open(t, t.TempDir(), spool.Options{MaxBytes: 60, SegmentBytes: 20})
+	add(t, s, "document 0", "document 1", "document 2")
+	docs, end := next(t, s, 10, 1000)
+	require.NotEmpty(t, docs)
+	given := s.Stats()
+	dropped := add(t, s, "document 3", "document 4", "document 5")
+	require.LessOrEqual(t, s.Stats().Bytes, given.Bytes+60)
+	require.Equal(t, given.Documents+3, dropped+s.Stats().Documents)
+	require.NoError(t, s.Ack(end))
+	docs, _ = next(t, s, 10, 1000)
+	require.Equal(t, "document 5", docs[len(docs)-1])
+	require.NoError(t, s.Close())
 }
 
 func TestRefuses(t *testing.T) {
@@ -244,6 +282,46 @@ func TestModel(t *testing.T) {
 		}
 		require.NoError(t, s.Close())
 	}
+}
+
+// Random steps with a bound: what is taken out is in order and never twice, and everything is given out or counted.
+func TestModelWithABound(t *testing.T) {
+	seeds, total := 8, 0
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
+		rnd := rand.New(rand.NewPCG(uint64(seed), 2))
+		s := open(t, t.TempDir(), spool.Options{MaxBytes: 250, SegmentBytes: 1 + rnd.Int64N(80)})
+		made, dropped, taken, last := 0, 0, 0, -1
+		for range 80 {
+			if rnd.IntN(3) > 0 {
+				dropped += add(t, s, fmt.Sprintf("%04d", made))
+				made++
+				continue
+			}
+			docs, end := next(t, s, 1+rnd.IntN(6), 300)
+			for range rnd.IntN(8) { // while they are on their way
+				dropped += add(t, s, fmt.Sprintf("%04d", made))
+				made++
+			}
+			again, _ := next(t, s, len(docs), 300)
+			require.Equal(t, docs, again, "seed %d: they are still there", seed)
+			for _, d := range docs {
+				var n int
+				_, err := fmt.Sscanf(d, "%d", &n)
+				require.NoError(t, err)
+				require.Greater(t, n, last, "seed %d", seed)
+				last = n
+			}
+			taken += len(docs)
+			require.NoError(t, s.Ack(end))
+			require.Equal(t, made, taken+dropped+s.Stats().Documents, "seed %d", seed)
+		}
+		total += dropped
+		require.NoError(t, s.Close())
+	}
+	require.Positive(t, total)
 }
 
 // FuzzOpen opens a directory whose segment holds any bytes.

@@ -45,7 +45,7 @@ func newCollector(o *options, e *environment) (*collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(config)
+	client, err := newClient(config, o.shard)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +66,9 @@ func newCollector(o *options, e *environment) (*collector, error) {
 
 // newClient speaks protobuf: decoding a frame of JSON takes 20 times as long. It does not limit itself to 5 requests a
 // second, since the API server protects itself by priority and fairness.
-func newClient(config *rest.Config) (kubernetes.Interface, error) {
+func newClient(config *rest.Config, shard eventsink.Shard) (kubernetes.Interface, error) {
 	config = rest.CopyConfig(config)
+	config.Wrap(shardTransport(shard))
 	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
 	config.QPS = -1
 	config.UserAgent = "kubewright-collector"
@@ -96,6 +97,9 @@ func (c *collector) ready() error {
 		return errors.New("not all Events that exist were read yet")
 	}
 	if behind := r.session.lag(); behind > c.o.readyLag {
+		if why := c.metrics.held.reason(); why != nil {
+			return fmt.Errorf("documents wait for the sink for %s: %w", behind.Round(time.Second), why)
+		}
 		return fmt.Errorf("documents wait for the sink for %s", behind.Round(time.Second))
 	}
 	return nil

@@ -124,8 +124,10 @@ func (s *session) deliver(ctx context.Context, b *eventsink.Batch, settle func(.
 
 func (s *session) send() {
 	for b := s.next(s.ctx); b != nil; b = s.next(s.ctx) {
-		err := s.deliver(s.ctx, b, s.acknowledge(b))
-		if err != nil && s.ctx.Err() == nil {
+		switch err := s.deliver(s.ctx, b, s.acknowledge(b)); {
+		case err == nil: // every document is settled
+			s.with(func(_ time.Time, f *eventsink.Flow) { f.Recycle(b) })
+		case s.ctx.Err() == nil:
 			s.cancel(err)
 		}
 	}

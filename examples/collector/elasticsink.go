@@ -24,6 +24,9 @@ import (
 type elasticSink struct {
 	setup   func(elastic.Server) elastic.TemplateOptions // nil: somebody else has prepared the server
 	client  *elastic.Client
+	o       elastic.DeliveryOptions
+	search  bool      // a data stream: it takes what is there already
+	began   time.Time // reading
 	letters *deadLetters
 	metrics *metrics
 	log     *slog.Logger
@@ -65,6 +68,11 @@ func newElasticSink(o *options, u *url.URL, e *environment) (sink, error) {
 		return nil, err
 	}
 	es := &elasticSink{client: client, letters: letters, metrics: e.metrics, log: e.log}
+	es.search = o.format.DataStream && o.elastic.search
+	es.o = elastic.DeliveryOptions{Jitter: rand.Float64, Health: &elastic.Health{}}
+	if o.watched || o.from != "" {
+		es.o.MaxRefused = -1
+	}
 	if o.elastic.setup {
 		es.setup = o.template
 	}
@@ -74,6 +82,7 @@ func newElasticSink(o *options, u *url.URL, e *environment) (sink, error) {
 // prepare installs the template before the first document could make an index without it. It tries until the server is
 // there.
 func (s *elasticSink) prepare(ctx context.Context) error {
+	s.began = time.Now()
 	if s.setup == nil {
 		return nil
 	}
@@ -134,22 +143,62 @@ func (s *elasticSink) name() string { return "elastic" }
 func (s *elasticSink) close() error { return s.letters.close() }
 
 func (s *elasticSink) deliver(ctx context.Context, b *eventsink.Batch, settle func(...settlement)) error {
-	d := elastic.NewDelivery(b, elastic.DeliveryOptions{Jitter: rand.Float64})
-	told := ""
+	d := elastic.NewDelivery(b, s.o)
+	defer s.metrics.held.note(s.name(), d, nil)
+	told, now := "", time.Now()
 	for part, wait := d.Next(); part != nil; part, wait = d.Next() {
 		if !sleep(ctx, wait) {
 			return ctx.Err()
 		}
-		started, retries := time.Now(), d.Retries()
-		reply := s.client.Bulk(ctx, part.Bytes())
-		s.metrics.observeBulk(s.name(), replyCode(reply), part, time.Since(started))
-		if err := s.settled(ctx, d.Settle(reply), settle); err != nil {
+		retries := d.Retries()
+		reply, done := s.send(ctx, d, s.search && (retries > 0 || s.old(part, now)))
+		if err := s.settled(ctx, done, settle); err != nil {
 			return err
 		}
 		s.metrics.retries.WithLabelValues(s.name()).Add(float64(d.Retries() - retries))
+		s.metrics.held.note(s.name(), d, d.Held())
 		told = s.tell(reply, d, told)
 	}
 	return nil
+}
+
+// recent is how late an Event may be read, and how far its emitter's clock be off, to count as new.
+const recent = 5 * time.Minute
+
+// old reports whether some document of a batch may have been sent before, by this process or another one: it occurred
+// before the reading began, or long ago, or comes from a spool.
+func (s *elasticSink) old(b *eventsink.Batch, now time.Time) bool {
+	border := s.began.Add(recent)
+	if since := now.Add(-recent); since.After(border) {
+		border = since
+	}
+	for i := range b.Len() {
+		if b.Time(i).Before(border) {
+			return true
+		}
+	}
+	return false
+}
+
+// send makes one request of what is next and, before it, a search for what of it is there already.
+func (s *elasticSink) send(ctx context.Context, d *elastic.Delivery, search bool) (reply elastic.Reply, done []elastic.Settled) {
+	part, _ := d.Next()
+	if search {
+		found, err := s.client.Find(ctx, part)
+		if err != nil {
+			reply = elastic.Reply{Err: err}
+			return reply, d.Settle(reply)
+		}
+		done = d.Found(found)
+		if len(found) == part.Len() {
+			return elastic.Reply{Status: http.StatusOK}, done
+		}
+		part, _ = d.Next()
+	}
+	started := time.Now()
+	reply = s.client.Bulk(ctx, part.Bytes())
+	s.metrics.observeBulk(s.name(), replyCode(reply), part, time.Since(started))
+	return reply, append(done, d.Settle(reply)...)
 }
 
 func replyCode(r elastic.Reply) string {

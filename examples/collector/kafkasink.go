@@ -46,6 +46,7 @@ func newKafkaSink(o *options, u *url.URL, e *environment) (sink, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()), // an idempotent producer: a repeat within the client is no duplicate
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.ClientID("kubewright-collector"),
+		kgo.WithLogger(kafkaLog{e.log}),
 		// What is buffered is bounded by the pipeline; here it must only be no smaller.
 		kgo.MaxBufferedRecords(1 << 20),
 		kgo.ProducerLinger(0),
@@ -90,9 +91,37 @@ func kafkaSecurity(o *options) (opts []kgo.Opt, err error) {
 	return nil, cli.Usagef("-kafka-sasl %q: write PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", o.kafka.mechanism)
 }
 
+// kafkaLog has the client's warnings in the log: it repeats by itself what failed for the network or the brokers.
+type kafkaLog struct{ *slog.Logger }
+
+func (kafkaLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
+
+func (l kafkaLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+	to := slog.LevelWarn
+	if level == kgo.LogLevelError {
+		to = slog.LevelError
+	}
+	l.Logger.Log(context.Background(), to, "Kafka: "+msg, keyvals...)
+}
+
 func (s *kafkaSink) name() string { return "kafka" }
 
-func (s *kafkaSink) prepare(context.Context) error { return nil }
+// prepare asks a broker until it answers: a wrong password or certificate is told here, whereas a producer goes on trying
+// in silence.
+func (s *kafkaSink) prepare(ctx context.Context) error {
+	for attempt := 0; ; attempt++ {
+		within, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := s.client.Ping(within)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		s.log.Warn("Kafka is not there, or refuses; nothing is read until it is", "error", err)
+		if !pause(ctx, attempt) {
+			return err
+		}
+	}
+}
 
 func (s *kafkaSink) close() error {
 	s.client.Close()

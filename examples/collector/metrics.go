@@ -20,6 +20,7 @@ type metrics struct {
 	restarts     *prometheus.CounterVec
 	relists      prometheus.Counter
 	relistItems  prometheus.Counter
+	otherShard   prometheus.Counter
 	bulkRequests *prometheus.CounterVec
 	bulkDuration *prometheus.HistogramVec
 	bulkBytes    *prometheus.CounterVec
@@ -28,6 +29,7 @@ type metrics struct {
 	leader       prometheus.Gauge
 	checkpoints  *prometheus.CounterVec
 	skew         *skewWindow
+	held         *holds
 }
 
 func newMetrics() *metrics {
@@ -40,6 +42,7 @@ func newMetrics() *metrics {
 		restarts:     prometheus.NewCounterVec(counter("watch_restarts_total", "Requests to the API server that ended, by cause."), []string{"cause"}),
 		relists:      prometheus.NewCounter(counter("relists_total", "Lists of all Events that were started.")),
 		relistItems:  prometheus.NewCounter(counter("relist_items_total", "Events that lists brought.")),
+		otherShard:   prometheus.NewCounter(counter("other_shard_total", "Events of other shards that the API server has sent: 0 where it filters by -shard itself.")),
 		bulkRequests: prometheus.NewCounterVec(counter("bulk_requests_total", "Requests to the sink, by its answer; none means that there was no answer."), []string{"sink", "code"}),
 		bulkBytes:    prometheus.NewCounterVec(counter("bulk_bytes_total", "Bytes of requests to the sink, before compression."), []string{"sink"}),
 		retries:      prometheus.NewCounterVec(counter("retries_total", "Requests that had to be repeated, in part or as a whole."), []string{"sink"}),
@@ -54,9 +57,12 @@ func newMetrics() *metrics {
 		}, []string{"sink"}),
 		leader: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "eventsink", Name: "leader", Help: "1 if this process reads Events, 0 if it stands by."}),
 		skew:   &skewWindow{},
+		held: &holds{why: map[any]error{}, gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "eventsink", Name: "held", Help: "Batches that the sink refuses for a reason that only a person mends; the log and /readyz have it.",
+		}, []string{"sink"})},
 	}
-	m.registry.MustRegister(m.frames, m.restarts, m.relists, m.relistItems, m.bulkRequests, m.bulkBytes, m.retries, m.checkpoints,
-		m.bulkDuration, m.lag, m.leader,
+	m.registry.MustRegister(m.frames, m.restarts, m.relists, m.relistItems, m.otherShard, m.bulkRequests, m.bulkBytes, m.retries, m.checkpoints,
+		m.bulkDuration, m.lag, m.leader, m.held.gauge,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "eventsink", Name: "clock_skew_seconds",
 			Help: "The most that an emitter's clock was ahead of the API server's at the creation of an Event, over the last 5 to 10 minutes.",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,6 +49,7 @@ func served(t *testing.T) map[string]bool {
 		v.Inc()
 	}
 	m.lag.WithLabelValues("elastic").Observe(1)
+	m.held.note("elastic", 1, errTest)
 	names := map[string]bool{}
 	for line := range strings.Lines(scrape(t, m)) {
 		if name := regexp.MustCompile(`^[a-z_]+`).FindString(line); name != "" {
@@ -56,6 +58,8 @@ func served(t *testing.T) map[string]bool {
 	}
 	return names
 }
+
+var errTest = errors.New("read-only")
 
 func startedPod(n int) *corev1.Pod {
 	began := time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Minute)

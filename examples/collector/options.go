@@ -32,6 +32,7 @@ type options struct {
 	elastic                    struct {
 		apiKeyFile              string
 		gzip, requireDataStream bool
+		search                  bool
 		timeout                 time.Duration
 		setup                   bool
 	}
@@ -59,6 +60,8 @@ type options struct {
 	pods, pages         bool
 	readyLag            time.Duration
 	leaseDuration       time.Duration
+
+	watched bool // by whoever runs it on a file and sees the accounts: every refusal is believed
 }
 
 // environment is what the parts of a running collector share.
@@ -83,6 +86,7 @@ func (o *options) addSinkFlags(flags *cli.Flags) {
 	flags.BoolVar(&o.insecure, "insecure-skip-verify", false, "trust any certificate; for trying out")
 	flags.BoolVar(&o.elastic.gzip, "gzip", false, "compress requests to Elasticsearch or OpenSearch")
 	flags.BoolVar(&o.elastic.requireDataStream, "require-data-stream", false, "refuse to write where -data-stream is no data stream (Elasticsearch 8.13 and later)")
+	flags.BoolVar(&o.elastic.search, "data-stream-search", true, "search the data stream for what may be there from before, which it would take again after a rollover; needs the index privileges read and maintenance")
 	flags.DurationVar(&o.elastic.timeout, "timeout", time.Minute, "for one request to Elasticsearch or OpenSearch")
 	flags.BoolVar(&o.elastic.setup, "setup", false, "install the index template and its policy first; \"collector template\" prints them")
 	flags.IntVar(&o.retention, "retention", 30, "`days` until an index is deleted, by the policy of -setup; -1 for no policy")

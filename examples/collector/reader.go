@@ -216,6 +216,7 @@ func (r *reader) frame(ctx context.Context, e watch.Event) error {
 // take admits an Event and, if the buffer is full, waits a moment for room.
 func (r *reader) take(ctx context.Context, event *corev1.Event, watched bool) error {
 	if !r.shard.Owns(string(event.UID)) {
+		r.metrics.otherShard.Inc()
 		if watched {
 			r.pass(event.ResourceVersion)
 		}

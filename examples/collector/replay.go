@@ -31,7 +31,7 @@ type fileReader func(s *session, ctx context.Context, name string, in io.Reader)
 
 // ship is replay and resend.
 func ship(ctx context.Context, args []string, s streams, name, help string, read fileReader) error {
-	o := &options{checkpoint: "none"}
+	o := &options{checkpoint: "none", watched: true}
 	flags := newFlags(name, s, help)
 	o.addSinkFlags(flags)
 	files, err := flags.ParseFiles(args)

@@ -128,23 +128,23 @@ func TestFromServesMetrics(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(errs.String(), "the file is shipped") }, "shipped")
 	require.Equal(t, 31, strings.Count(out.String(), "\n"))
 	url := "http://" + address.FindStringSubmatch(errs.String())[1]
-	text := get(t, url+"/metrics", http.StatusOK)
+	text := get(t, url+"/metrics")
 	require.Contains(t, text, `eventsink_documents_total{outcome="delivered",sink="stdout"} 31`)
 	require.Contains(t, text, `kube_event_occurrences_total{component="kubelet",kind="Pod",namespace="shop",reason="BackOff",type="Warning"} 23`)
 	require.Contains(t, text, "eventsink_delivery_lag_seconds_bucket")
-	require.Equal(t, "ok\n", get(t, url+"/readyz", http.StatusOK))
-	require.Equal(t, "ok\n", get(t, url+"/healthz", http.StatusOK))
+	require.Equal(t, "ok\n", get(t, url+"/readyz"))
+	require.Equal(t, "ok\n", get(t, url+"/healthz"))
 	require.Equal(t, cli.ExitOK, stop())
 }
 
-func get(t *testing.T, url string, status int) string {
+func get(t *testing.T, url string) string {
 	t.Helper()
 	resp, err := http.Get(url)
 	require.NoError(t, err)
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	require.Equal(t, status, resp.StatusCode, "%s", text)
+	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", text)
 	return string(text)
 }
 
@@ -158,4 +158,32 @@ func TestAReaderThatHasGoneEndsIt(t *testing.T) {
 	require.Equal(t, cli.ExitFailed, run(t.Context(), []string{"replay", sample}, nil, closed{}, &errs))
 	require.Contains(t, errs.String(), "standard output: broken pipe")
 	require.Equal(t, cli.ExitFailed, run(t.Context(), []string{"-from", sample, "-listen="}, nil, closed{}, &errs))
+}
+
+// TestAReplayAcrossARollover leaves each document once in a data stream, unless it is told not to look.
+func TestAReplayAcrossARollover(t *testing.T) {
+	m, url := model(t, bulkmodel.Options{DataStreams: []string{"k8s-events"}})
+	flags := []string{"replay", "-sink=" + url, "-mode=history", "-data-stream"}
+	for _, c := range []struct {
+		flag, want string
+		documents  int
+	}{
+		{"-workers=2", "31 Events: 31 delivered, 0 duplicates", 31},
+		{"-workers=1", "31 Events: 0 delivered, 31 duplicates", 31},
+		{"-data-stream-search=false", "31 Events: 31 delivered, 0 duplicates", 62},
+	} {
+		code, _, errs := runIt(t, "", append(flags, c.flag, sample)...)
+		require.Equal(t, cli.ExitOK, code, errs)
+		require.Contains(t, errs, c.want)
+		require.Equal(t, c.documents, m.Count())
+		m.Rollover("k8s-events")
+	}
+
+	m, url = model(t, bulkmodel.Options{DataStreams: []string{"k8s-events"}})
+	m.Script(bulkmodel.Fault{CutAfter: true})
+	flags[1] = "-sink=" + url
+	code, _, errs := runIt(t, "", append(flags, "-workers=1", sample)...)
+	require.Equal(t, cli.ExitOK, code, errs)
+	require.Contains(t, errs, "31 Events: 0 delivered, 31 duplicates", "the answer was lost, and the search finds them")
+	require.Equal(t, 31, m.Count())
 }

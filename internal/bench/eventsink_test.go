@@ -120,6 +120,7 @@ func collect(b testing.TB, text []byte, n int, url string) {
 		for i := 0; url == "" && i < batch.Len(); i++ {
 			flow.Settle(batch.Token(i), eventsink.Delivered, "")
 		}
+		defer flow.Recycle(batch)
 		if url == "" {
 			return
 		}
@@ -241,6 +242,22 @@ func BenchmarkEventSteps(b *testing.B) {
 			b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
 		})
 	}
+	b.Run("Tracker500k", func(b *testing.B) {
+		manyUIDs(b, func(uids []eventsink.Record) func(i int) {
+			tracker := eventsink.NewTracker(0, 0, eventTime)
+			return func(i int) { tracker.Observe(&uids[i], eventTime, true) }
+		})
+	})
+	b.Run("Map500k", func(b *testing.B) {
+		manyUIDs(b, func(uids []eventsink.Record) func(i int) {
+			seen := map[string]uint32{}
+			return func(i int) {
+				if r := &uids[i]; r.Occurrences > seen[r.UID] {
+					seen[r.UID] = r.Occurrences
+				}
+			}
+		})
+	})
 	for _, mediaType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
 		b.Run("Decode/"+map[bool]string{true: "protobuf", false: "json"}[mediaType == runtime.ContentTypeProtobuf], func(b *testing.B) {
 			const n = 5000
@@ -260,6 +277,36 @@ func BenchmarkEventSteps(b *testing.B) {
 			b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
 		})
 	}
+}
+
+// manyUIDs counts repeats of half a million Events, in turn, so that each is a miss of the cache: a plain map from UID to
+// occurrences is what a Tracker costs at the least.
+func manyUIDs(b *testing.B, remember func(uids []eventsink.Record) func(i int)) {
+	records := make([]eventsink.Record, 500_000)
+	for i := range records {
+		records[i] = eventsink.Record{UID: fmt.Sprintf("0f8fad5b-d9cb-469f-a165-%012x", i), Created: eventTime}
+	}
+	step := remember(records)
+	next := func() func() {
+		i := 0
+		return func() {
+			records[i].Occurrences++
+			step(i)
+			if i++; i == len(records) {
+				i = 0
+			}
+		}
+	}()
+	for range records {
+		next()
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	start := cpuTime()
+	for b.Loop() {
+		next()
+	}
+	b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
 }
 
 // Both sides deliver every Event of the same stream.

@@ -2,6 +2,7 @@ package bulkmodel
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -78,4 +79,33 @@ func TestFilteredItemsMoveUp(t *testing.T) {
 	require.Equal(t, map[string]any{"items": []any{map[string]any{"create": map[string]any{"error": map[string]any{"type": "version_conflict_engine_exception"}}}}}, answer)
 	_, answer = post(t, s, "/_bulk?filter_path=errors,items.*.status", body)
 	require.Len(t, answer["items"], 2)
+}
+
+// TestADataStreamRollsOver: a create is refused within the newest backing index alone, and a search finds both.
+func TestADataStreamRollsOver(t *testing.T) {
+	s := New(Options{DataStreams: []string{"stream"}})
+	body := `{"create":{"_index":"stream","_id":"a"}}
+{"@timestamp":"2026-01-01T00:00:00Z"}
+`
+	for generation := range 2 {
+		for _, want := range []string{"201", "409"} {
+			_, answer := post(t, s, "/_bulk", body)
+			item := answer["items"].([]any)[0].(map[string]any)["create"].(map[string]any)
+			require.Equal(t, want, fmt.Sprint(item["status"]))
+		}
+		require.Equal(t, generation+1, s.Count())
+		s.Rollover("stream")
+	}
+	query := `{"size":10,"query":{"ids":{"values":["a","b"]}}}`
+	code, answer := post(t, s, "/stream/_search", query)
+	require.Equal(t, http.StatusOK, code)
+	require.Len(t, answer["hits"].(map[string]any)["hits"], 2)
+	code, _ = post(t, s, "/stream/_refresh", "")
+	require.Equal(t, http.StatusOK, code)
+	for path, want := range map[string]int{"/nosuch/_search": http.StatusNotFound, "/nosuch/_search?ignore_unavailable=true": http.StatusOK} {
+		code, _ = post(t, s, path, query)
+		require.Equal(t, want, code, path)
+	}
+	code, _ = post(t, s, "/stream/_search", `{"size":20000}`)
+	require.Equal(t, http.StatusBadRequest, code)
 }

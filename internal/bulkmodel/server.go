@@ -41,6 +41,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	indices  map[string]map[string]Document
+	rolled   map[string][]map[string]Document // of data streams, the backing indices that are not written to any more
 	script   []Fault
 	requests int
 	conflict int
@@ -59,7 +60,7 @@ func New(o Options) *Server {
 	if o.MaxBody == 0 {
 		o.MaxBody = 100 << 20
 	}
-	return &Server{options: o, indices: map[string]map[string]Document{}}
+	return &Server{options: o, indices: map[string]map[string]Document{}, rolled: map[string][]map[string]Document{}}
 }
 
 // Script has the next bulk requests go wrong, one fault each, in this order.
@@ -90,13 +91,18 @@ func (s *Server) Indices() []string {
 	return names
 }
 
-// Count is the number of documents in all indices.
+// Count is the number of documents in all indices, those behind a data stream included.
 func (s *Server) Count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for _, index := range s.indices {
 		n += len(index)
+	}
+	for _, generations := range s.rolled {
+		for _, index := range generations {
+			n += len(index)
+		}
 	}
 	return n
 }
@@ -115,7 +121,7 @@ func (s *Server) Pending() int {
 	return len(s.script)
 }
 
-// ServeHTTP answers /, /_bulk and /{index}/_bulk, and acknowledges templates and policies without keeping them.
+// ServeHTTP answers /, /_bulk, /{index}/_bulk, /{index}/_refresh and searches for ids, and acknowledges templates and policies without keeping them.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.options.Flavor == Elasticsearch {
 		w.Header().Set("X-Elastic-Product", "Elasticsearch")
@@ -134,6 +140,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			index = parts[0]
 		}
 		s.bulk(w, r, index)
+	case len(parts) == 2 && parts[1] == "_search":
+		s.search(w, r, parts[0])
+	case len(parts) == 2 && parts[1] == "_refresh":
+		answer(w, http.StatusOK, map[string]any{"_shards": map[string]any{"failed": 0}})
 	case (r.Method == http.MethodPut || r.Method == http.MethodPost) && strings.HasPrefix(parts[0], "_"):
 		answer(w, http.StatusOK, map[string]any{"acknowledged": true})
 	default:

@@ -23,11 +23,11 @@ func TestKafka(t *testing.T) {
 	c := shared.Get(t)
 	client := events.Client(t, c)
 	r := startCollector(t, c, "-sink=kafka://"+strings.Join(brokers.ListenAddrs(), ",")+"/k8s-events", "-schema=raw")
-	cluster.Eventually(t, time.Minute, r.ready)
+	cluster.Eventually(t, 3*time.Minute, r.ready)
 	f := &flood{client: client, namespace: c.Namespace(t), workers: 4, most: 300}
 	require.NoError(t, f.run(t.Context()))
 	want := events.Settled(t, c)
-	cluster.Eventually(t, time.Minute, r.settled(t))
+	cluster.Eventually(t, 3*time.Minute, r.settled(t))
 
 	consumer, err := kgo.NewClient(kgo.SeedBrokers(brokers.ListenAddrs()...), kgo.ConsumeTopics("k8s-events"))
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +18,8 @@ import (
 
 // TestReplicasTakeOver has three replicas, of which one reads. One that ends hands over at once, from where it stopped;
 // one that is killed is missed when its lease has run out. Meanwhile Events keep coming. The history mode shows each
-// state of an Event, so that a gap can't hide behind a later state.
+// state of an Event, so that a gap can't hide behind a later state. The data stream rolls over whenever the reader
+// changes: what its successor reads again is in an index that takes no writes any more, and must not be there twice.
 func TestReplicasTakeOver(t *testing.T) {
 	c := shared.Get(t)
 	client := events.Client(t, c)
@@ -26,7 +28,7 @@ func TestReplicasTakeOver(t *testing.T) {
 	replicas := map[string]*collector{}
 	for n := range 3 {
 		name := fmt.Sprint("replica-", n)
-		replicas[name] = startCollector(t, c, "-sink="+node.URL, "-setup", "-retention=-1", "-replicas=-1", "-index=lease", "-mode=history",
+		replicas[name] = startCollector(t, c, "-sink="+node.URL, "-setup", "-retention=-1", "-replicas=-1", "-index=lease", "-mode=history", "-data-stream",
 			"-lease=default/collector", "-lease-duration=4s", "-identity="+name, "-checkpoint=configmap:default/lease")
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -46,6 +48,7 @@ func TestReplicasTakeOver(t *testing.T) {
 
 	began = time.Now()
 	replicas[second].Kill()
+	node.MustDo(t, http.MethodPost, "/lease/_rollover", "")
 	third := leader(t, replicas, second)
 	t.Logf("%s took over from %s, which was killed, after %s", third, second, time.Since(began).Round(100*time.Millisecond))
 	require.NoError(t, replicas[second].Start(t.Context()))
@@ -57,19 +60,33 @@ func TestReplicasTakeOver(t *testing.T) {
 	flooding.Wait()
 	require.NoError(t, floodErr)
 	want := events.Settled(t, c)
-	cluster.Eventually(t, time.Minute, func() error {
-		got := map[string]int64{}
-		for _, hit := range node.All(t, "lease-*", "event.id") {
-			got[hit.ID]++
-		}
-		for uid, n := range want {
-			if id := fmt.Sprintf("%s-%d", uid, n); got[id] != 1 {
-				return fmt.Errorf("%s is there %d times", id, got[id])
-			}
-		}
-		return nil
-	})
+	cluster.Eventually(t, 3*time.Minute, func() error { return onceEach(t, node, want) })
+	node.MustDo(t, http.MethodPost, "/lease/_rollover", "")
+	again := startCollector(t, c, "-sink="+node.URL, "-index=lease", "-mode=history", "-data-stream")
+	cluster.Eventually(t, 3*time.Minute, again.ready)
+	cluster.Eventually(t, 3*time.Minute, again.settled(t))
+	samples := again.mustScrape(t)
+	require.Zero(t, samples.series[`eventsink_documents_total{outcome="delivered",sink="elastic"}`])
+	require.GreaterOrEqual(t, int(samples.series[`eventsink_documents_total{outcome="duplicate",sink="elastic"}`]), len(want))
+	require.NoError(t, onceEach(t, node, want), "one without a position sends everything anew")
 	require.Greater(t, f.made.Load(), int64(300))
+}
+
+// onceEach is an error unless the last state of each Event is in the data stream, and no state is in it twice.
+func onceEach(t *testing.T, node *opensearch.Node, want map[string]int64) error {
+	t.Helper()
+	got := map[string]int64{}
+	for _, hit := range node.All(t, "lease", "event.id") {
+		if got[hit.ID]++; got[hit.ID] > 1 {
+			return fmt.Errorf("%s is there %d times", hit.ID, got[hit.ID])
+		}
+	}
+	for uid, n := range want {
+		if id := fmt.Sprintf("%s-%d", uid, n); got[id] != 1 {
+			return fmt.Errorf("%s is not there", id)
+		}
+	}
+	return nil
 }
 
 // leader returns who reads, once it is exactly one and not the one that has gone.

@@ -38,14 +38,14 @@ func TestSoak(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "events.ndjson")
 	r := startCollector(t, c, "-sink="+file, "-log-level=info", "-checkpoint=configmap:default/soak")
-	cluster.Eventually(t, time.Minute, r.ready)
+	cluster.Eventually(t, 3*time.Minute, r.ready)
 	began := time.Now()
 	for n := range seconds * 10 {
 		put(t, c, "soak", n*rate/10, rate/10)
 		time.Sleep(time.Until(began.Add(time.Duration(n+1) * 100 * time.Millisecond))) // a rate is a matter of time
 	}
 	took := time.Since(began)
-	cluster.Eventually(t, time.Minute, func() error { return r.delivered("file", seconds*rate) })
+	cluster.Eventually(t, 3*time.Minute, func() error { return r.delivered("file", seconds*rate) })
 	r.within(t, "soak", seconds*rate, took)
 	require.Equal(t, seconds*rate, strings.Count(read(t, file), `"reason":"Soaked"`))
 }
@@ -60,6 +60,14 @@ func TestDrain(t *testing.T) {
 	for at := 0; at < n; at += 1000 {
 		put(t, c, "drain", at, 1000)
 	}
+	t.Run("half, of an API server that sends all", func(t *testing.T) {
+		r := startCollector(t, c, "-sink="+filepath.Join(t.TempDir(), "events.ndjson"), "-log-level=info", "-shard=0/2")
+		cluster.Eventually(t, 3*time.Minute, r.ready)
+		s := r.mustScrape(t)
+		require.Greater(t, s.sum["eventsink_other_shard_total"], float64(n)/3)
+		require.Greater(t, s.sum["eventsink_received_total"], float64(n)/3)
+		require.GreaterOrEqual(t, s.sum["eventsink_received_total"]+s.sum["eventsink_other_shard_total"], float64(n))
+	})
 	node := opensearch.Start(t)
 	for _, mode := range []string{"stream", "pages"} {
 		t.Run(mode, func(t *testing.T) {
@@ -67,7 +75,7 @@ func TestDrain(t *testing.T) {
 			began := time.Now()
 			cluster.Eventually(t, 5*time.Minute, func() error { return r.delivered("elastic", n) })
 			r.within(t, "drain, "+mode, n, time.Since(began))
-			cluster.Eventually(t, time.Minute, r.settled(t))
+			cluster.Eventually(t, 3*time.Minute, r.settled(t))
 			require.Equal(t, n, node.Count(t, mode+"-*"))
 		})
 	}

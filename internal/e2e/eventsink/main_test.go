@@ -16,7 +16,7 @@ import (
 var shared = cluster.Shared{Options: cluster.Options{
 	ControllerManager: true,
 	// A test needs thousands of Events a second; the limits protect an API server that others depend on.
-	APIServerArgs: []string{"--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--max-mutating-requests-inflight=0"},
+	APIServerArgs: []string{"--feature-gates=ShardedListAndWatch=true", "--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--max-mutating-requests-inflight=0"},
 	AuditPolicy:   "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None}]\n",
 }}
 

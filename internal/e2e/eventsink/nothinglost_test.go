@@ -25,7 +25,8 @@ import (
 
 // TestNothingIsLostAndNothingTwice is the promise of the collector: while Events come from everywhere, it is killed, its
 // sink is stopped, and etcd forgets what it has not read. In the end, every Event that etcd has is in the index, exactly
-// once, with the count that it has in etcd.
+// once, with the count that it has in etcd. A second collector that has a spool goes through the same outage: it never
+// stops reading.
 func TestNothingIsLostAndNothingTwice(t *testing.T) {
 	c := shared.Get(t)
 	client := events.Client(t, c)
@@ -34,6 +35,8 @@ func TestNothingIsLostAndNothingTwice(t *testing.T) {
 	clearEvents(t, client)
 	r := startCollector(t, c, "-sink="+node.URL, "-setup", "-retention=-1", "-replicas=-1", "-index=chaos", "-cluster=e2e",
 		"-checkpoint=configmap:default/chaos", "-buffer-bytes=300000", "-batch-bytes=100000", "-dead-letters="+filepath.Join(t.TempDir(), "dead.ndjson"))
+	spools := startCollector(t, c, "-sink="+node.URL, "-setup", "-retention=-1", "-replicas=-1", "-index=spooled", "-schema=ecs",
+		"-buffer-bytes=300000", "-batch-bytes=100000", "-spool="+t.TempDir(), "-spool-after=1s")
 	f := &flood{client: client, namespace: c.Namespace(t), workers: 8, rate: 250}
 	stop := f.everything(t)
 
@@ -44,7 +47,7 @@ func TestNothingIsLostAndNothingTwice(t *testing.T) {
 		require.NoError(t, r.Start(t.Context()))
 		r.handles(t, 300)
 	}
-	outage(t, c, node, r, f)
+	outage(t, c, node, r, spools, f)
 	t.Log("the collector is killed, etcd is compacted while it is away, and the sink is killed while it reads")
 	r.Kill()
 	compactEtcd(t, c)
@@ -57,19 +60,26 @@ func TestNothingIsLostAndNothingTwice(t *testing.T) {
 	stop()
 	want := events.Settled(t, c)
 	require.Greater(t, len(want), 3000)
-	cluster.Eventually(t, 2*time.Minute, func() error { return events.Differ(want, events.Indexed(t, node, "chaos-*")) })
-	cluster.Eventually(t, time.Minute, r.settled(t))
+	cluster.Eventually(t, 4*time.Minute, func() error { return events.Differ(want, events.Indexed(t, node, "chaos-*")) })
+	cluster.Eventually(t, 3*time.Minute, r.settled(t))
 	s := r.mustScrape(t)
 	require.Zero(t, s.sum["eventsink_dropped_total"])
 	require.Zero(t, s.series[`eventsink_documents_total{outcome="dead_letter",sink="elastic"}`])
 	require.NoError(t, r.ready())
+	cluster.Eventually(t, 4*time.Minute, func() error { return events.Differ(want, events.Indexed(t, node, "spooled-*")) })
+	cluster.Eventually(t, 3*time.Minute, spools.settled(t))
+	s = spools.mustScrape(t)
+	require.Zero(t, s.sum["eventsink_dropped_total"])
+	require.Zero(t, s.series[`eventsink_documents_total{outcome="dead_letter",sink="elastic"}`])
+	require.Zero(t, s.series[`eventsink_watch_restarts_total{cause="backpressure"}`], "it reads on")
+	s = r.mustScrape(t)
 	t.Logf("%d Events, of which a flood made %d; this last process: received %v, duplicates %v",
 		len(want), f.made.Load(), s.sum["eventsink_received_total"], s.series[`eventsink_documents_total{outcome="duplicate",sink="elastic"}`])
 }
 
 // outage stops the sink until the buffer is full and the watch is closed, compacts etcd so that what was not read can't
 // be watched any more, and starts the sink again.
-func outage(t *testing.T, c *cluster.Cluster, node *opensearch.Node, r *collector, f *flood) {
+func outage(t *testing.T, c *cluster.Cluster, node *opensearch.Node, r, spools *collector, f *flood) {
 	t.Helper()
 	t.Log("the sink is stopped: the buffer fills, and the watch is closed")
 	node.Stop(t)
@@ -83,14 +93,26 @@ func outage(t *testing.T, c *cluster.Cluster, node *opensearch.Node, r *collecto
 		return nil
 	})
 	compactEtcd(t, c)
+	cluster.Eventually(t, 3*time.Minute, func() error {
+		s, err := spools.scrape()
+		require.NoError(t, s.balanced())
+		if err == nil && s.sum["eventsink_spooled"] < 500 { // the buffer holds 200
+			err = fmt.Errorf("%v documents are on disk", s.sum["eventsink_spooled"])
+		}
+		return err
+	})
 	node.Up(t)
 	r.ended(t, "expired")
 }
 
+// patience is for what takes seconds: on a machine whose cores others have, a node of OpenSearch that has started answers
+// slowly, and a sink that was away is asked again after up to 30 s.
+const patience = 4 * time.Minute
+
 // ended waits until a request to the API server has ended for a cause.
 func (c *collector) ended(t *testing.T, cause string) {
 	t.Helper()
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, patience, func() error {
 		s, err := c.scrape()
 		if err == nil && s.series[`eventsink_watch_restarts_total{cause="`+cause+`"}`] == 0 {
 			err = fmt.Errorf("nothing ended because of %s", cause)
@@ -102,7 +124,7 @@ func (c *collector) ended(t *testing.T, cause string) {
 // handles waits until the process has settled that many documents.
 func (c *collector) handles(t *testing.T, documents float64) {
 	t.Helper()
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, patience, func() error {
 		s, err := c.scrape()
 		if err == nil && s.sum["eventsink_documents_total"] < documents {
 			err = fmt.Errorf("%v documents", s.sum["eventsink_documents_total"])

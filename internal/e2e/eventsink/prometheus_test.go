@@ -44,7 +44,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	c := shared.Get(t)
 	client := events.Client(t, c)
 	r := startCollector(t, c, "-sink="+filepath.Join(t.TempDir(), "events.ndjson"), "-pods")
-	cluster.Eventually(t, time.Minute, r.ready)
+	cluster.Eventually(t, 3*time.Minute, r.ready)
 	f := &flood{client: client, namespace: c.Namespace(t), workers: 4, most: 500}
 	require.NoError(t, f.run(t.Context()))
 
@@ -56,7 +56,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	require.NoError(t, err, "promtool check metrics: %s", out)
 
 	p := startPrometheus(t, c, prometheus, r.Address)
-	cluster.Eventually(t, time.Minute, func() error {
+	cluster.Eventually(t, 3*time.Minute, func() error {
 		return p.expect(`sum(kube_event_occurrences_total{namespace="`+f.namespace+`"})`, "500")
 	})
 	require.NoError(t, p.expect(`sum(eventsink_received_total) - sum(eventsink_documents_total) - sum(eventsink_dropped_total) - sum(eventsink_in_flight) - sum(eventsink_spooled)`, "0"))
