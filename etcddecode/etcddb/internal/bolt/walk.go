@@ -142,12 +142,11 @@ func (w *walk) tree(id uint64, depth int, lo, hi []byte) (bool, error) {
 		return w.corrupt(id, "deeper than %d levels", maxDepth), nil
 	}
 	p, err := w.load(id)
-	var damage *CorruptError
 	switch {
-	case errors.As(err, &damage):
-		return w.fail(damage), nil
-	case err != nil:
+	case errors.Is(err, errStale):
 		return false, err
+	case err != nil:
+		return w.fail(err), nil
 	case p.flags() == flagLeaf:
 		return w.leaf(p, id, int64(id)*w.meta.PageSize, lo, hi)
 	case p.flags() == flagBranch:
