@@ -177,7 +177,7 @@ func (w *walk) render(ctx context.Context, o *etcddecode.Object, keep bool, buf 
 	}
 	text, err := as(buf, o, r)
 	if err != nil {
-		text, err = buf, fmt.Errorf("%s: %w", o.Key, err)
+		text, err = buf, fmt.Errorf("%s: %w", oneLine(o.Key), err)
 	}
 	out := rendered{key: o.Key, record: r, text: text[len(buf):], err: err, lossy: o.Fidelity == etcddecode.TypedWithLoss}
 	if keep {
