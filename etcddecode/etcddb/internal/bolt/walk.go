@@ -15,6 +15,9 @@ type Item struct {
 	Page   uint64
 	Offset int64
 	TxID   uint64
+	// Whole says, of what Scan found, that nothing on the page is damaged: all entries are inside of it, and their keys
+	// ascend.
+	Whole bool
 }
 
 // Range is a part of a bucket: from From, inclusive, to To, exclusive. Nil is no bound.
@@ -295,7 +298,7 @@ func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) 
 			continue
 		}
 		w.last = append(w.last[:0], key...)
-		if !w.yield(Item{key, value, flags, id, base + int64(at), w.meta.TxID}, nil) {
+		if !w.yield(Item{Key: key, Value: value, Flags: flags, Page: id, Offset: base + int64(at), TxID: w.meta.TxID}, nil) {
 			w.stopped = true
 			return false, nil
 		}
