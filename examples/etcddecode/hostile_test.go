@@ -88,7 +88,7 @@ func TestDumpOfHostileKeys(t *testing.T) {
 }
 
 func TestGetFromDamage(t *testing.T) {
-	got := walked(t, fakeStore{}, func(w *walk) error { return w.getKey(t.Context(), "/registry/damaged", "yaml") })
+	got := walked(t, fakeStore{}, func(w *walk) error { return w.getKey(t.Context(), "/registry/damaged", renderYAML) })
 	require.Equal(t, exitPartial, got.code)
 	require.Contains(t, got.out, "kind: Widget")
 	require.Contains(t, got.err, "newer value than revision 1")
@@ -103,7 +103,7 @@ func TestErrorsOfTheWholeAreFailures(t *testing.T) {
 	for _, err := range []error{etcddb.ErrNotEtcd, etcddb.ErrCompacted, fmt.Errorf("%w: refused", errLive)} {
 		got := walked(t, fakeStore{err: err}, func(w *walk) error { return w.dump(t.Context(), "", "ndjson", renderJSON) })
 		require.Equal(t, exitFailed, got.code, err)
-		got = walked(t, fakeStore{err: err}, func(w *walk) error { return w.getAll(t.Context(), "yaml") })
+		got = walked(t, fakeStore{err: err}, func(w *walk) error { return w.getAll(t.Context(), renderYAML, true) })
 		require.Equal(t, exitFailed, got.code, err)
 		require.NotContains(t, got.err, "nothing matches")
 	}

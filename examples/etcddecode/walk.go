@@ -117,17 +117,6 @@ func (r rendered) encryption() string {
 	return ""
 }
 
-// render is how a worker makes text of an object.
-type render func(dst []byte, o *etcddecode.Object, r etcddb.Record) ([]byte, error)
-
-func renderYAML(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
-	return o.AppendYAML(dst)
-}
-
-func renderJSON(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
-	return append(o.AppendJSON(dst), '\n'), nil
-}
-
 // objects decodes and renders records on all cores, and yields those that the filter accepts. They are valid until the
 // next step.
 //
