@@ -95,15 +95,19 @@ func TestRepeatedKeysAreFound(t *testing.T) {
 	for i := range 40 {
 		many.WriteString(`"k` + strconv.Itoa(i) + `":1,`)
 	}
-	for text, want := range map[string]int{
-		`{"a":1,"b":2}`:                           0,
-		`{"a":1,"a":2}`:                           1,
-		`{"a":1,"\u0061":2}`:                      1,
-		`{"a":{"b":1,"b":2,"b":3},"c":[{"a":1}]}`: 2,
-		`{` + many.String() + `"k0":2}`:           1,
-		`{` + many.String() + `"k1":2,"k1":3}`:    2,
-		`{` + many.String() + `"new":2}`:          0,
+	for _, c := range []struct {
+		want int
+		text string
+	}{
+		{0, `{"a":1,"b":2}`},
+		{1, `{"a":1,"a":2}`},
+		{1, `{"a":1,"\u0061":2}`},
+		{2, `{"a":{"b":1,"b":2,"b":3},"c":[{"a":1}]}`},
+		{1, `{` + many.String() + `"k0":2}`},
+		{2, `{` + many.String() + `"k1":2,"k1":3}`},
+		{0, `{` + many.String() + `"new":2}`},
 	} {
+		text, want := c.text, c.want
 		o := decode(t, Options{}, Value{Bytes: []byte(text)})
 		findings, _ := o.Findings()
 		require.Len(t, findings, want, text)

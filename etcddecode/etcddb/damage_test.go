@@ -166,13 +166,16 @@ func TestConsumersMayStop(t *testing.T) {
 				})
 				require.LessOrEqual(t, steps, 1)
 			}
-			for range db.Deleted(t.Context(), Query{}) {
+			for _, err := range db.Deleted(t.Context(), Query{}) {
+				require.NoError(t, err)
 				break
 			}
-			for range db.Leases(t.Context()) {
+			for _, err := range db.Leases(t.Context()) {
+				require.NoError(t, err)
 				break
 			}
-			for range db.Bucket(t.Context(), "meta") {
+			for _, err := range db.Bucket(t.Context(), "meta") {
+				require.NoError(t, err)
 				break
 			}
 		}
