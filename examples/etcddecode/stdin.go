@@ -89,7 +89,7 @@ func decodeOne(ctx context.Context, d *etcddecode.Decoder, v etcddecode.Value, a
 	}
 	text, err := as(nil, o, etcddb.Record{})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", oneLine(o.Key), err)
+		return nil, fmt.Errorf("%s %s: %w", oneLine(o.Kind), oneLine(o.Name()), err)
 	}
 	return text, nil
 }
