@@ -3,6 +3,7 @@ package etcddecode
 import (
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -44,6 +45,43 @@ func sameAsCodec(t *testing.T, value []byte) {
 	text, err := json.Marshal(want)
 	require.NoError(t, err)
 	require.Equal(t, string(text), string(o.AppendJSON(nil)), "%x", value)
+	written, err := direct.Marshal(want)
+	require.NoError(t, err)
+	require.Equal(t, magicCBOR+string(written), string(o.tree.appendCBOR(nil, 0)), "%x", value)
+}
+
+// TestLawCBORFloatsAreShortest compares floats around the edges of each width with the codec's.
+func TestLawCBORFloatsAreShortest(t *testing.T) {
+	floats := []float64{0, math.Copysign(0, -1), 0.1, 65504, 65505, 65520, math.MaxFloat32, math.SmallestNonzeroFloat32, math.MaxFloat64, math.SmallestNonzeroFloat64, 1.0 / 3}
+	for exp := -30; exp < 20; exp++ {
+		for _, frac := range []float64{1, 1.5, 1 + 1.0/1024, 1 + 1.0/2048, 2 - 1.0/1024, 1 + 1.0/(1<<23), 1 + 1.0/(1<<24)} {
+			floats = append(floats, math.Ldexp(frac, exp), -math.Ldexp(frac, exp))
+		}
+	}
+	for _, f := range floats {
+		want, err := direct.Marshal(f)
+		require.NoError(t, err)
+		require.Equal(t, want, appendCBORFloat(nil, f), "%g", f)
+	}
+}
+
+func TestLawEncodedCBORIsTheCodecs(t *testing.T) {
+	long := strings.Repeat("x", 70_000)
+	for _, spec := range []string{
+		`{}`, `null`, `[]`, `"` + long + `"`, `[0,1,23,24,255,256,65535,65536,4294967295,4294967296,9223372036854775807]`,
+		`[-1,-24,-25,-256,-257,-65536,-65537,-4294967296,-4294967297,-9223372036854775808]`, `[1.5,0.1,true,false,null,{"b":1,"a":2,"aa":3,"":4}]`,
+		`"2020-01-01T00:00:00Z"`, `{"` + long[:300] + `":"é"}`,
+	} {
+		manifest := `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"a","labels":{"x":"y"}},"spec":` + spec + `}`
+		value, err := Encode(t.Context(), []byte(manifest), EncodeOptions{Format: CBOR})
+		require.NoError(t, err)
+		o := decode(t, Options{}, Value{Bytes: value})
+		require.Equal(t, CBOR, o.Format)
+		require.JSONEq(t, manifest, string(o.AppendJSON(nil)))
+		want, err := direct.Marshal(o.Unstructured())
+		require.NoError(t, err)
+		require.Equal(t, magicCBOR+string(want), string(value))
+	}
 }
 
 func TestLawCBORIsTheCodecs(t *testing.T) {

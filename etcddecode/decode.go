@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/kubewright/kubewright/etcddecode/internal/tables"
 )
@@ -31,7 +32,10 @@ type DecodeError struct {
 // Error is the key, what encrypts the value if anything does, and what is wrong.
 func (e *DecodeError) Error() string {
 	var b strings.Builder
-	if e.Key != "" {
+	switch {
+	case strings.ContainsFunc(e.Key, unicode.IsControl):
+		fmt.Fprintf(&b, "%q: ", e.Key)
+	case e.Key != "":
 		fmt.Fprintf(&b, "%s: ", e.Key)
 	}
 	if !e.Encryption.IsZero() {

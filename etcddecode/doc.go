@@ -24,8 +24,10 @@
 // # Secrets
 //
 // Unless [Options].ShowSecrets is set, [RedactedText] stands for the values of Secrets, of OAuth and bootstrap tokens, of
-// Helm releases in ConfigMaps, and for the annotations of those objects that hold a copy of them. Keys of maps stay. What
-// is redacted is not in any output, difference, finding or error. Other fields can be added with [Rule].
+// Helm releases in ConfigMaps, of the keys of Routes, for every string of any object that has a PEM private key in it, plain
+// or as base64, and for the annotations of those objects that hold a copy of them. Keys of maps stay. What is redacted is
+// not in any output, difference, finding or error. Other fields can be added with [Rule]; passwords in the environment of a
+// Pod or in a ConfigMap are not found without one.
 //
 // # Laws
 //

@@ -22,8 +22,8 @@ var (
 // EncodeOptions say how a value is stored. The zero value stores built-in kinds as protobuf and all others as JSON,
 // in the clear.
 type EncodeOptions struct {
-	// Format is Protobuf or JSON. Unrecognized chooses: JSON for kinds without a table, and for
-	// CustomResourceDefinitions and APIServices.
+	// Format is Protobuf, JSON, or for custom resources CBOR, which API servers from 1.32 on read. Unrecognized chooses:
+	// JSON for kinds without a table, and for CustomResourceDefinitions and APIServices.
 	Format Format
 	// Keyring encrypts, with what its configuration writes Resource with. Key is the etcd key that the value will
 	// stand under, and Random is crypto/rand.Reader. All are needed if Keyring is set.
@@ -87,10 +87,14 @@ func (t *tree) encode(apiVersion, kind string, format Format) (value []byte, err
 	switch {
 	case format == JSON:
 		value = append(t.appendJSON(nil, 0), '\n')
+	case format == CBOR && known:
+		return nil, errors.New("format cbor: the API server reads it of custom resources alone; write protobuf or json")
+	case format == CBOR:
+		value = t.appendCBOR(nil, 0)
 	case format != Protobuf:
-		return nil, fmt.Errorf("format %s: write protobuf or json", format)
+		return nil, fmt.Errorf("format %s: write protobuf, json or cbor", format)
 	case !known:
-		return nil, errors.New("no table for the kind: use the format json")
+		return nil, errors.New("no table for the kind: use the format json or cbor")
 	default:
 		w := protoWriter{tree: t}
 		raw, err := w.message(id, 0)

@@ -10,7 +10,7 @@ const (
 	UnknownField Reason = iota + 1
 	// RemovedField is a field that an older release had. It is in the output; a new API server would drop it.
 	RemovedField
-	// RepeatedField is a field that stands twice where it may stand once. The output has the last.
+	// RepeatedField is a field that stands twice where it may stand once, a key of JSON for one. The output has the last.
 	RepeatedField
 	// InvalidUTF8 is text with bytes that are no UTF-8. The output has U+FFFD for them, as the API server's has.
 	InvalidUTF8

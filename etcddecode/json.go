@@ -55,7 +55,7 @@ func (w *writer) dropDuplicates(part []int32) []int32 {
 
 // appendJSON writes what encoding/json writes for the same maps, lists, strings and numbers.
 func (t *tree) appendJSON(dst []byte, root int32) []byte {
-	w := writer{tree: t, out: dst, less: strings.Compare}
+	w := writer{tree: t, out: dst, stack: make([]int32, 0, 128), less: strings.Compare}
 	w.json(root)
 	return w.out
 }
@@ -123,11 +123,11 @@ func appendJSONString(dst []byte, s string) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
+		if jsonSafe[c] {
+			i++
+			continue
+		}
 		if c < utf8.RuneSelf {
-			if jsonSafe[c] {
-				i++
-				continue
-			}
 			dst = append(dst, s[start:i]...)
 			if short := strings.IndexByte("\"\\\b\f\n\r\t", c); short >= 0 {
 				dst = append(dst, '\\', `"\bfnrt`[short])
@@ -153,10 +153,12 @@ func appendJSONString(dst []byte, s string) []byte {
 	return append(append(dst, s[start:]...), '"')
 }
 
+// jsonSafe are the bytes that stand for themselves.
+//
 //nolint:gochecknoglobals // constant
-var jsonSafe = func() (safe [utf8.RuneSelf]bool) {
-	for c := range safe {
-		safe[c] = c >= ' ' && !strings.ContainsRune(`"\<>&`, rune(c))
+var jsonSafe = func() (safe [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		safe[c] = !strings.ContainsRune(`"\<>&`, c)
 	}
 	return safe
 }()

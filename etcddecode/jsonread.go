@@ -101,14 +101,19 @@ func (r *jsonReader) object(parent int32, key string, depth int) error {
 	if r.next('}') {
 		return nil
 	}
+	var known keySet
 	for {
 		r.space()
 		if r.at == len(r.text) || r.text[r.at] != '"' {
 			return r.errorf("no key")
 		}
+		at := r.at
 		k, err := r.str()
 		if err != nil {
 			return err
+		}
+		if known.has(r.tree, me, k) {
+			r.changed(at, RepeatedField)
 		}
 		if !r.next(':') {
 			return r.errorf("no colon after a key")
@@ -123,6 +128,30 @@ func (r *jsonReader) object(parent int32, key string, depth int) error {
 			return r.errorf("no comma between fields")
 		}
 	}
+}
+
+// keySet says which keys a map has so far. The zero keySet looks at the map itself, as long as that is short.
+type keySet map[string]bool
+
+func (s *keySet) has(t *tree, m int32, key string) bool {
+	n := &t.nodes[m]
+	if *s == nil && n.count <= 16 {
+		for i := n.first; i != 0; i = t.nodes[i].next {
+			if t.nodes[i].key == key {
+				return true
+			}
+		}
+		return false
+	}
+	if *s == nil {
+		*s = keySet{}
+		for i := n.first; i != 0; i = t.nodes[i].next {
+			(*s)[t.nodes[i].key] = true
+		}
+	}
+	before := (*s)[key]
+	(*s)[key] = true
+	return before
 }
 
 func (r *jsonReader) array(parent int32, key string, depth int) error {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/kubewright/kubewright/etcddecode/internal/tables"
@@ -70,7 +71,7 @@ func pathText(path []step) string {
 		switch {
 		case s.name == "":
 			fmt.Fprintf(&b, "[%d]", s.index)
-		case strings.ContainsAny(s.name, ".[]/"):
+		case strings.ContainsAny(s.name, ".[]/") || strings.ContainsFunc(s.name, unicode.IsControl):
 			fmt.Fprintf(&b, "[%q]", s.name)
 		default:
 			if b.Len() > 0 {

@@ -34,6 +34,7 @@ var secretFields = []rule{
 	{"", "Secret", []string{"stringData"}},
 	{"authentication.k8s.io", "TokenRequest", []string{"status", "token"}},
 	{"authentication.k8s.io", "TokenReview", []string{"spec", "token"}},
+	{"route.openshift.io", "Route", []string{"spec", "tls", "key"}},
 	{"oauth.openshift.io", "OAuthAccessToken", []string{"refreshToken"}},
 	{"oauth.openshift.io", "OAuthAccessToken", []string{"authorizeToken"}},
 	{"oauth.openshift.io", "OAuthAuthorizeToken", []string{"codeChallenge"}},
@@ -74,6 +75,7 @@ func (o *Object) redact(key string, more []rule) {
 	if o.Kind == "List" || strings.HasSuffix(o.Kind, "List") {
 		o.redactItems(more)
 	}
+	o.redactPrivateKeys()
 	isSecret := o.APIVersion == "v1" && o.Kind == "Secret"
 	mayBeSecret := !isSecret && o.mayBeSecret(key)
 	switch {

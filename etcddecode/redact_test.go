@@ -191,9 +191,10 @@ func TestEncodeRefuses(t *testing.T) {
 		"fraction of a time": {`{"apiVersion":"v1","kind":"Pod","metadata":{"creationTimestamp":"2020-01-01T00:00:00.5Z"}}`, 0, "creationTimestamp"},
 		"wrong base64":       {`{"apiVersion":"v1","kind":"Secret","data":{"a":"!"}}`, 0, "data.a"},
 		"no table":           {`{"apiVersion":"a/v1","kind":"B"}`, Protobuf, "json"},
-		"CBOR":               {`{"apiVersion":"a/v1","kind":"B"}`, CBOR, "cbor"},
+		"CBOR of a Pod":      {`{"apiVersion":"v1","kind":"Pod"}`, CBOR, "custom resources alone"},
+		"text":               {`{"apiVersion":"a/v1","kind":"B"}`, Text, "write protobuf, json or cbor"},
 		"large number":       {`{"apiVersion":"a/v1","kind":"B","n":123456789012345678901}`, 0, "precision"},
-		"a key twice":        {`{"apiVersion":"a/v1","kind":"B","n":1,"n":2}`, 0, "n of"},
+		"a key twice":        {`{"apiVersion":"a/v1","kind":"B","n":1,"n":2}`, 0, "repeated field at byte 38"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			value, err := Encode(t.Context(), []byte(c.manifest), EncodeOptions{Format: c.format})

@@ -1,6 +1,7 @@
 package etcddb
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -8,7 +9,8 @@ import (
 
 // Carve yields the changes that pages hold to which the tree does not refer, and that are not in the tree: what
 // compaction removed, as long as its pages have not been used again, and what a damaged tree no longer reaches. The order
-// is that of pages, each change once, with OriginFree. An entry that was overwritten in part is an error.
+// is that of pages, each change once, with OriginFree. Of several copies, it is the first on a page that is not damaged,
+// or else the first. An entry that was overwritten in part is an error.
 //
 // It needs no tree: with Options.Salvage it reads files without a valid meta page. A defragmented database and a file that
 // `etcdctl snapshot restore` made have no such pages.
@@ -24,37 +26,68 @@ func (db *DB) Carve(ctx context.Context, q Query) iter.Seq2[Record, error] {
 			yield(Record{}, err)
 			return
 		}
-		upTo := q.Revision
-		if upTo == 0 {
-			upTo = maxRevision
+		best := map[Revision]place{}
+		for c := range db.carve(ctx, &q, &live) {
+			if p, known := best[c.Rev]; c.err == nil && (!known || c.whole && !p.whole) {
+				best[c.Rev] = place{c.Page, c.Offset, c.whole}
+			}
 		}
-		seen := map[Revision]struct{}{}
+		for c := range db.carve(ctx, &q, &live) {
+			if p := best[c.Rev]; c.err == nil && (p.page != c.Page || p.offset != c.Offset) {
+				continue // a copy
+			}
+			if !yield(c.Record, c.err) {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			yield(Record{}, ctx.Err())
+		}
+	}
+}
+
+// place is where in the file a change was found.
+type place struct {
+	page   uint64
+	offset int64
+	whole  bool
+}
+
+// carved is a change that was found, or why one was not.
+type carved struct {
+	Record
+	whole bool // on a page without damage
+	err   error
+}
+
+// carve finds all copies of the changes that are not live.
+func (db *DB) carve(ctx context.Context, q *Query, live *liveSet) iter.Seq[carved] {
+	upTo := cmp.Or(q.Revision, maxRevision)
+	return func(yield func(carved) bool) {
 		n := 0
 		for item, err := range db.file.Scan(live.hasPage) {
 			if n++; n%1024 == 0 && ctx.Err() != nil {
-				yield(Record{}, ctx.Err())
 				return
 			}
-			rev, _, ok := parseRevision(item.Key)
 			if err != nil {
-				if !yield(Record{}, err) {
+				if !yield(carved{err: err}) {
 					return
 				}
 				continue
 			}
-			if _, dup := seen[rev]; !ok || dup || rev.Main <= q.Since || rev.Main > upTo || live.hasRevision(rev) {
+			rev, _, ok := parseRevision(item.Key)
+			if !ok || rev.Main <= q.Since || rev.Main > upTo || live.hasRevision(rev) {
 				continue // most are entries of other buckets, and copies
 			}
 			r, skip, err := parseItem(item)
 			if skip || err != nil || !q.selects(r.Key) {
 				continue // what is no change is what any page may hold
 			}
-			seen[rev] = struct{}{}
 			r.Origin = OriginFree
 			if q.KeysOnly {
 				r.Value = nil
 			}
-			if !yield(r, nil) {
+			if !yield(carved{Record: r, whole: item.Whole}) {
 				return
 			}
 		}

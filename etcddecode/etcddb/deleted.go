@@ -62,8 +62,8 @@ func (db *DB) deletions(ctx context.Context, q Query, s span, fail func(error) b
 		}
 		if c.Tombstone && c.Rev.Main > q.Since && q.selects(c.Key) {
 			last := newEntry(string(c.Key), c)
-			if i, ok := ix.byKey[last.key]; ok && !ix.entries[i].tombstone {
-				last = ix.entries[i]
+			if before := ix.get(c.Key); before != nil && !before.tombstone {
+				last = *before
 			}
 			d.found = append(d.found, deletion{last, c.Rev})
 		}
@@ -71,9 +71,9 @@ func (db *DB) deletions(ctx context.Context, q Query, s span, fail func(error) b
 	}
 	d.alive = map[string]Revision{}
 	for i := range d.found {
-		e := ix.entries[ix.byKey[d.found[i].last.key]]
-		if !e.tombstone {
-			d.alive[e.key] = e.rev
+		key := d.found[i].last.key
+		if e := ix.at(ix.byKey[key]); !e.tombstone {
+			d.alive[key] = e.rev
 		}
 	}
 	slices.SortFunc(d.found, func(a, b deletion) int {

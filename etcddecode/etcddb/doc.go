@@ -50,7 +50,7 @@
 // [DB.Revisions], [DB.History], [DB.HashKV] and [DB.Get] need a buffer of 256 KiB, or the largest page if that is larger
 // (HashKV 100 bytes for each key if a compaction has been at work). [DB.Live] and [DB.Deleted] keep an index, about 100
 // bytes and the key for each key there was; with [Query.NewestFirst], Live keeps 40 bytes for each key and no keys.
-// [DB.Carve] keeps 16 bytes for each revision in the database and 50 for each one found. A data directory with entries to
+// [DB.Carve] keeps 16 bytes for each revision in the database and 80 for each one found. A data directory with entries to
 // replay keeps an index and the values these entries wrote.
 //
 // # Limits

@@ -1,6 +1,7 @@
 package etcddb
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -28,18 +29,46 @@ func newEntry(key string, r *change) entry {
 	}
 }
 
-// index has the newest change of each key.
+// index has the newest change of each key. Its memory grows in blocks, so that nothing is ever copied.
 type index struct {
-	byKey   map[string]int32
-	entries []entry
+	byKey  map[string]int32
+	blocks [][]entry
+	keys   strings.Builder
+	n      int32
 }
+
+const (
+	blockEntries = 512
+	blockKeys    = 32 << 10
+)
 
 func newIndex() *index { return &index{byKey: map[string]int32{}} }
 
+func (ix *index) at(i int32) *entry { return &ix.blocks[i/blockEntries][i%blockEntries] }
+
+// get finds the newest change of a key, or nil.
+func (ix *index) get(key []byte) *entry {
+	if i, ok := ix.byKey[string(key)]; ok {
+		return ix.at(i)
+	}
+	return nil
+}
+
+// all yields the entries in the order in which their keys came.
+func (ix *index) all() iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for i := range ix.n {
+			if !yield(ix.at(i)) {
+				return
+			}
+		}
+	}
+}
+
 // add notes a change of a key that the query selects.
 func (ix *index) add(q *Query, r *change) {
-	if i, ok := ix.byKey[string(r.Key)]; ok {
-		if e := &ix.entries[i]; r.Rev.Compare(e.rev) > 0 {
+	if e := ix.get(r.Key); e != nil {
+		if r.Rev.Compare(e.rev) > 0 {
 			*e = newEntry(e.key, r)
 		}
 		return
@@ -47,18 +76,30 @@ func (ix *index) add(q *Query, r *change) {
 	if !q.selects(r.Key) {
 		return
 	}
-	key := string(r.Key)
-	ix.byKey[key] = int32(len(ix.entries))
-	ix.entries = append(ix.entries, newEntry(key, r))
+	key := ix.keep(r.Key)
+	ix.byKey[key] = ix.n
+	if ix.n%blockEntries == 0 {
+		ix.blocks = append(ix.blocks, make([]entry, blockEntries))
+	}
+	*ix.at(ix.n) = newEntry(key, r)
+	ix.n++
+}
+
+// keep returns a string that shares its memory with others.
+func (ix *index) keep(key []byte) string {
+	if ix.keys.Cap()-ix.keys.Len() < len(key) {
+		ix.keys = strings.Builder{}
+		ix.keys.Grow(max(blockKeys, len(key)))
+	}
+	from := ix.keys.Len()
+	ix.keys.Write(key)
+	return ix.keys.String()[from:]
 }
 
 // sorted returns the entries in the order of keys.
-func (ix *index) sorted() []int32 {
-	order := make([]int32, len(ix.entries))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(a, b int32) int { return strings.Compare(ix.entries[a].key, ix.entries[b].key) })
+func (ix *index) sorted() []*entry {
+	order := slices.AppendSeq(make([]*entry, 0, ix.n), ix.all())
+	slices.SortFunc(order, func(a, b *entry) int { return strings.Compare(a.key, b.key) })
 	return order
 }
 

@@ -89,12 +89,12 @@ func (db *DB) liveByKey(ctx context.Context, q Query, s span, yield func(Record,
 		}
 	}
 	f := db.fetcher(q.KeysOnly)
-	for n, i := range ix.sorted() {
+	for n, e := range ix.sorted() {
 		if n%1024 == 0 && ctx.Err() != nil {
 			yield(Record{}, ctx.Err())
 			return false
 		}
-		if e := &ix.entries[i]; !e.tombstone && !yield(f.record(e)) {
+		if !e.tombstone && !yield(f.record(e)) {
 			return false
 		}
 	}

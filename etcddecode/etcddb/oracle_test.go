@@ -167,6 +167,58 @@ func TestSalvage(t *testing.T) {
 	require.ErrorContains(t, err, "page size 1000")
 }
 
+// Of two copies of a page, the records are taken from the one that is not damaged, whichever comes first in the file.
+func TestCarvePrefersWholePages(t *testing.T) {
+	content, g := generate(t, 22, 40, 200)
+	written := map[Revision]Record{}
+	for _, r := range g.m.changes {
+		written[r.Rev] = r
+	}
+	var page uint64 // one with several records
+	for r, err := range open(t, content, Options{}).Revisions(t.Context(), Query{}) {
+		require.NoError(t, err)
+		page = r.Page
+		if r.Rev.Main > 100 {
+			break
+		}
+	}
+	clear(content[:2*4096])
+	original := bytes.Clone(content[page*4096:][:4096])
+	overflow := binary.LittleEndian.Uint32(original[12:])
+	original = bytes.Clone(content[page*4096:][:4096*(overflow+1)])
+	again := bytes.Clone(original)
+	copied := uint64(len(content) / 4096)
+	binary.LittleEndian.PutUint64(again, copied)
+	damage := func(p []byte) { // the last entry is lost, and a bit of the first one's value is wrong
+		count := int(binary.LittleEndian.Uint16(p[10:]))
+		require.Greater(t, count, 1)
+		binary.LittleEndian.PutUint32(p[16+16*(count-1)+4:], 1<<30)
+		first := 16 + int(binary.LittleEndian.Uint32(p[20:])) + int(binary.LittleEndian.Uint32(p[24:]))
+		p[first+int(binary.LittleEndian.Uint32(p[28:]))-1] ^= 1
+	}
+	for _, firstIsDamaged := range []bool{true, false} {
+		first, second := bytes.Clone(original), bytes.Clone(again)
+		if firstIsDamaged {
+			damage(first)
+		} else {
+			damage(second)
+		}
+		file := append(bytes.Clone(content), second...)
+		copy(file[page*4096:], first)
+		found := 0
+		for r, err := range open(t, file, Options{Salvage: true}).Carve(t.Context(), Query{}) {
+			require.NoError(t, err)
+			require.Equal(t, string(written[r.Rev].Value), string(r.Value), "%s", r.Rev)
+			require.Equal(t, written[r.Rev].Lease, r.Lease)
+			if r.Page == page || r.Page == copied {
+				require.Equal(t, firstIsDamaged, r.Page == copied)
+			}
+			found++
+		}
+		require.Equal(t, len(written), found)
+	}
+}
+
 // A file that is cut off yields what it still has, and errors; what is yielded is right.
 func TestTruncated(t *testing.T) {
 	content, g := generate(t, 23, 40, 300)

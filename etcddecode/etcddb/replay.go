@@ -135,8 +135,8 @@ func (p *replay) plan(o *op, steps *[]*op) bool {
 
 // get returns the newest change of a key that exists.
 func (p *replay) get(key string) *entry {
-	if i, ok := p.ix.byKey[key]; ok && !p.ix.entries[i].tombstone {
-		return &p.ix.entries[i]
+	if i, ok := p.ix.byKey[key]; ok && !p.ix.at(i).tombstone {
+		return p.ix.at(i)
 	}
 	return nil
 }
@@ -150,8 +150,8 @@ func (p *replay) keys(key, end []byte) (found []string) {
 		return found
 	}
 	if p.sorted == nil {
-		for _, i := range p.ix.sorted() {
-			p.sorted = append(p.sorted, p.ix.entries[i].key)
+		for _, e := range p.ix.sorted() {
+			p.sorted = append(p.sorted, e.key)
 		}
 		p.recent = nil
 	}
@@ -265,12 +265,12 @@ func (p *replay) record(r *Record) {
 	r.Mod, r.Origin, r.Page = r.Rev.Main, p.origin, p.entry
 	p.sub++
 	p.overlay.records = append(p.overlay.records, r)
-	if _, known := p.ix.byKey[string(r.Key)]; !known && p.sorted != nil {
+	if p.sorted != nil && p.ix.get(r.Key) == nil {
 		p.recent = append(p.recent, string(r.Key))
 	}
 	p.ix.add(&Query{}, &change{Record: *r, wal: r})
 	if p.attached != nil {
-		p.attach(&p.ix.entries[p.ix.byKey[string(r.Key)]])
+		p.attach(p.ix.get(r.Key))
 	}
 }
 
@@ -287,8 +287,8 @@ func (p *replay) revoke(id int64) {
 	}
 	if p.attached == nil {
 		p.attached = map[int64][]string{}
-		for i := range p.ix.entries {
-			p.attach(&p.ix.entries[i])
+		for e := range p.ix.all() {
+			p.attach(e)
 		}
 	}
 	keys := p.attached[id]

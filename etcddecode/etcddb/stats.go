@@ -70,8 +70,8 @@ func (db *DB) Stats(ctx context.Context) (Stats, error) {
 		s.Bytes += int64(c.Size)
 		ix.add(&Query{}, c)
 	}
-	for i := range ix.entries {
-		if e := &ix.entries[i]; !e.tombstone {
+	for e := range ix.all() {
+		if !e.tombstone {
 			s.Keys++
 			s.LiveBytes += int64(e.size)
 			if e.lease != 0 {

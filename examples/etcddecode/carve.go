@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/kubewright/kubewright/etcddecode"
 	"github.com/kubewright/kubewright/etcddecode/etcddb"
@@ -54,12 +53,4 @@ func carve(ctx context.Context, args []string, s streams) error {
 		}
 	}
 	return w.close(ctx.Err())
-}
-
-// oneLine quotes a key that would end a comment: who can write to etcd must not write manifests that way.
-func oneLine(key string) string {
-	if quoted := strconv.Quote(key); quoted != `"`+key+`"` {
-		return quoted
-	}
-	return key
 }

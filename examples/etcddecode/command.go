@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, s streams) int {
 }
 
 func (s streams) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.err, "etcddecode: "+format+"\n", args...) // there is nowhere else to say it
+	_, _ = fmt.Fprintln(s.err, "etcddecode: "+visible(fmt.Sprintf(format, args...))) // there is nowhere else to say it
 }
 
 func (s streams) exitCode(err error) int {

@@ -69,6 +69,12 @@ func TestCommands(t *testing.T) {
 		{args: "get -f " + shop, code: 1, err: "get what"},
 		{args: "get -f " + shop + " a b c", code: 1, err: "more arguments"},
 		{args: "get -f " + shop + " pods -o x", code: 1, err: "-o x"},
+		{args: "get -f " + shop + " pods -o proto", code: 1, err: "one key"},
+		{args: "get -f " + shop + " -n shop configmaps -o jsonpath={.metadata.name}:{.data.text}", out: []string{"motto:proved\n"}},
+		{args: "get -f " + shop + " /registry/configmaps/shop/motto -o jsonpath={.data.none}", out: []string{"-motto"}},
+		{args: "get -f " + shop + " secrets -o jsonpath={.data.password} --encryption-config " + config, out: []string{"<redacted>\n"}},
+		{args: "get -f " + shop + " configmaps -o jsonpath={.data", code: 1, err: "-o jsonpath: unclosed action"},
+		{args: "get -f " + shop + " configmaps -o jsonpath={.metadata[0]}", code: 2, err: "/registry/configmaps/shop/motto: the template does not fit"},
 		{args: "dump -f " + later + " --encryption-config " + config, code: 2, out: []string{`"kind":"Widget"`}, err: "/registry/pods/shop/broken: malformed"},
 		{args: "dump -f " + shop + " -o yaml --encryption-config " + config, out: []string{"---\n", "kind: Widget"}},
 		{args: "dump -f " + shop + " -o x", code: 1, err: "-o x"},
@@ -161,6 +167,10 @@ func TestEncode(t *testing.T) {
 	sealed := cli(t, manifest, "encode", "--key", "/registry/secrets/b/a", "--encryption-config", config)
 	require.True(t, strings.HasPrefix(sealed.out, "k8s:enc:secretbox:v1:box:"))
 	require.Contains(t, cli(t, []byte(sealed.out), "--encryption-config", config).out, "p: <redacted>")
+	widget := cli(t, []byte("apiVersion: example.com/v1\nkind: Widget\nspec: {size: 3}\n"), "encode", "--format", "cbor")
+	require.True(t, strings.HasPrefix(widget.out, "\xd9\xd9\xf7"), widget.err)
+	require.Contains(t, cli(t, []byte(widget.out)).out, "size: 3")
+	require.Equal(t, exitFailed, cli(t, manifest, "encode", "--format", "cbor").code, "a Secret is no custom resource")
 	file := filepath.Join(t.TempDir(), "value")
 	require.Zero(t, cli(t, manifest, "encode", "-o", file, "--format", "json").code)
 	for _, args := range []string{"--format x", "--encryption-config " + config, "--encryption-config " + config + " --key nonsense", "-f testdata/nothing", "--format protobuf extra"} {

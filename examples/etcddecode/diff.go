@@ -114,7 +114,7 @@ func (w *walk) comparePair(ctx context.Context, before, after *etcddb.Record, br
 	default:
 		key = x.Key
 	}
-	if _, err := fmt.Fprintln(w.out, sign, key); err != nil || brief || sign != "~" {
+	if _, err := fmt.Fprintln(w.out, sign, oneLine(key)); err != nil || brief || sign != "~" {
 		return err
 	}
 	return writeChanges(streams{out: indented{w.out}}, x, y)

@@ -47,7 +47,7 @@ func (w *walk) dump(ctx context.Context, dir, format string, as render) error {
 		switch {
 		case dir != "":
 			if err = writeFile(dir, fileKey(r), extension, r.text, made); err != nil && (files > 0 && errors.Is(err, fs.ErrExist) || isNameError(err)) {
-				w.fail(fmt.Errorf("%s: %w", r.key, err))
+				w.fail(fmt.Errorf("%s: %w", oneLine(r.key), err))
 				continue
 			}
 			files++

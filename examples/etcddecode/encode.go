@@ -19,7 +19,7 @@ func encode(ctx context.Context, args []string, s streams) error {
 	fs := newFlags("encode", "Reads a manifest, YAML or JSON, and writes the bytes that etcd has to hold. Refuses what would not come back the same,\nand what is redacted.", s)
 	file := fs.String("f", "-", "file with the manifest; - is stdin")
 	key := fs.String("key", "", "the etcd key it will stand under; needed to encrypt")
-	format := fs.String("format", "", "protobuf or json; by default what the API server stores the kind as")
+	format := fs.String("format", "", "protobuf, json or, for custom resources, cbor; by default what the API server stores the kind as")
 	config := fs.String("encryption-config", "", "encrypt as this EncryptionConfiguration says")
 	resource := fs.String("resource", "", "resource that decides how to encrypt, deployments.apps say; by default that of the key, in the group of the manifest")
 	out := fs.String("o", "-", "file to write; - is stdout")
@@ -74,8 +74,10 @@ func encodeOptions(manifest []byte, format, key, resource, config string) (etcdd
 		o.Format = etcddecode.Protobuf
 	case "json":
 		o.Format = etcddecode.JSON
+	case "cbor":
+		o.Format = etcddecode.CBOR
 	default:
-		return o, errors.New("--format " + format + ": write protobuf or json")
+		return o, errors.New("--format " + format + ": write protobuf, json or cbor")
 	}
 	var err error
 	if o.Keyring, err = keyring(config); err != nil || o.Keyring == nil {

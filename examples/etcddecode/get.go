@@ -13,7 +13,7 @@ func get(ctx context.Context, args []string, s streams) error {
 	var w walk
 	fs := newFlags("get KEY | RESOURCE [NAME]", "Prints the object under a key, or objects of a resource: get pods web-0 -n shop.", s)
 	w.add(fs)
-	format := fs.String("o", "yaml", "yaml, json or proto, which is the stored value, decrypted")
+	format := fs.String("o", "yaml", outputs+", or proto for the stored value, decrypted")
 	rest, err := parse(fs, args, 2)
 	if err != nil {
 		return err
@@ -21,10 +21,16 @@ func get(ctx context.Context, args []string, s streams) error {
 	if len(rest) == 0 {
 		return errors.New("get what? A key, or a resource and a name")
 	}
-	if *format != "yaml" && *format != "json" && *format != "proto" {
-		return errors.New("-o " + *format + ": write yaml, json or proto")
-	}
 	isKey := strings.HasPrefix(rest[0], "/")
+	as, err := renderer(*format)
+	switch {
+	case *format == "proto" && isKey:
+		as = nil
+	case *format == "proto":
+		return errors.New("-o proto is for one key")
+	case err != nil:
+		return err
+	}
 	if !isKey {
 		w.resource = rest[0]
 		if len(rest) == 2 {
@@ -35,9 +41,9 @@ func get(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	if isKey {
-		return w.close(w.getKey(ctx, rest[0], *format))
+		return w.close(w.getKey(ctx, rest[0], as))
 	}
-	return w.close(w.getAll(ctx, *format))
+	return w.close(w.getAll(ctx, as, *format == "yaml"))
 }
 
 // escapePattern makes a pattern that matches a name and nothing else.
@@ -45,7 +51,8 @@ func escapePattern(name string) string {
 	return strings.NewReplacer("\\", "\\\\", "*", "\\*", "?", "\\?", "[", "\\[").Replace(name)
 }
 
-func (w *walk) getKey(ctx context.Context, key, format string) error {
+// getKey prints what is under a key, or the stored value if as is nil.
+func (w *walk) getKey(ctx context.Context, key string, as render) error {
 	r, err := w.store.Get(ctx, key, w.revision)
 	switch {
 	case err != nil && r.Key != nil: // the newest that damage has left
@@ -53,10 +60,10 @@ func (w *walk) getKey(ctx context.Context, key, format string) error {
 	case err != nil:
 		return fmt.Errorf("%s: %w", key, err)
 	}
-	if format == "proto" {
+	if as == nil {
 		return w.raw(ctx, key, r.Value)
 	}
-	text, err := decodeOne(ctx, w.decoder, etcddecode.Value{Key: key, Bytes: r.Value, ModRevision: r.Mod}, format, w.streams)
+	text, err := decodeOne(ctx, w.decoder, etcddecode.Value{Key: key, Bytes: r.Value, ModRevision: r.Mod}, as, w.streams)
 	if err != nil {
 		return err
 	}
@@ -87,16 +94,9 @@ func (w *walk) raw(ctx context.Context, key string, value []byte) error {
 	return err
 }
 
-func (w *walk) getAll(ctx context.Context, format string) error {
-	as := renderYAML
-	switch format {
-	case "json":
-		as = renderJSON
-	case "proto":
-		return errors.New("-o proto is for one key")
-	}
+func (w *walk) getAll(ctx context.Context, as render, documents bool) error {
 	for r := range w.live(ctx, false, as) {
-		if format == "yaml" && w.object > 1 {
+		if documents && w.object > 1 {
 			if _, err := w.out.WriteString("---\n"); err != nil {
 				return err
 			}

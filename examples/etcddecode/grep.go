@@ -36,13 +36,13 @@ func grep(ctx context.Context, args []string, s streams) error {
 			return dst, err
 		}
 		if *keys {
-			return append(append(dst, o.Key...), '\n'), nil
+			return append(append(dst, oneLine(o.Key)...), '\n'), nil
 		}
 		n := 0
 		for line := range bytes.Lines(text) {
 			n++
 			if re.Match(bytes.TrimSuffix(line, []byte("\n"))) {
-				dst = append(fmt.Appendf(dst, "%s:%d:", o.Key, n), line...)
+				dst = append(fmt.Appendf(dst, "%s:%d:", oneLine(o.Key), n), line...)
 			}
 		}
 		return dst, nil

@@ -14,6 +14,7 @@ func history(ctx context.Context, args []string, s streams) error {
 	var d decoding
 	fs := newFlags("history KEY", "Shows the changes of a key that are retained, oldest first. Kubernetes has etcd compact history every five minutes.", s)
 	o.addFile(fs)
+	o.addLive(fs)
 	d.add(fs)
 	diffs := fs.Bool("diff", false, "show what each change changed")
 	full := fs.Bool("yaml", false, "show the object after each change")
@@ -28,13 +29,13 @@ func history(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	db, err := o.openFile()
+	from, err := o.open()
 	if err != nil {
 		return err
 	}
 	h := historian{streams: s, decoder: decoder, diffs: *diffs, full: *full}
-	err = h.show(ctx, db, rest[0])
-	return errors.Join(err, db.Close())
+	err = h.show(ctx, from, rest[0])
+	return errors.Join(err, from.Close())
 }
 
 type historian struct {
@@ -45,10 +46,13 @@ type historian struct {
 	failed      errPartial
 }
 
-func (h *historian) show(ctx context.Context, db *etcddb.DB, key string) error {
+func (h *historian) show(ctx context.Context, from store, key string) error {
 	found := false
-	for r, err := range db.History(ctx, key) {
-		if err != nil {
+	for r, err := range from.History(ctx, key) {
+		switch {
+		case isFatal(err):
+			return err
+		case err != nil:
 			h.failed++
 			h.say("%v", err)
 			continue
@@ -108,12 +112,12 @@ func writeChanges(s streams, a, b *etcddecode.Object) error {
 			continue
 		}
 		if c.Old != "" {
-			if _, err := fmt.Fprintf(s.out, "- %s: %s\n", c.Path, c.Old); err != nil {
+			if _, err := fmt.Fprintf(s.out, "- %s: %s\n", c.Path, visible(c.Old)); err != nil {
 				return err
 			}
 		}
 		if c.New != "" {
-			if _, err := fmt.Fprintf(s.out, "+ %s: %s\n", c.Path, c.New); err != nil {
+			if _, err := fmt.Fprintf(s.out, "+ %s: %s\n", c.Path, visible(c.New)); err != nil {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,6 +43,10 @@ func (s fakeStore) Get(_ context.Context, key string, _ int64) (etcddb.Record, e
 
 func widget(key string) etcddb.Record {
 	return etcddb.Record{Key: []byte(key), Value: []byte(`{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}`), Mod: 1}
+}
+
+func (s fakeStore) History(ctx context.Context, _ string) iter.Seq2[etcddb.Record, error] {
+	return s.Live(ctx, etcddb.Query{})
 }
 
 func (s fakeStore) Close() error { return nil }
@@ -83,7 +88,7 @@ func TestDumpOfHostileKeys(t *testing.T) {
 }
 
 func TestGetFromDamage(t *testing.T) {
-	got := walked(t, fakeStore{}, func(w *walk) error { return w.getKey(t.Context(), "/registry/damaged", "yaml") })
+	got := walked(t, fakeStore{}, func(w *walk) error { return w.getKey(t.Context(), "/registry/damaged", renderYAML) })
 	require.Equal(t, exitPartial, got.code)
 	require.Contains(t, got.out, "kind: Widget")
 	require.Contains(t, got.err, "newer value than revision 1")
@@ -98,15 +103,39 @@ func TestErrorsOfTheWholeAreFailures(t *testing.T) {
 	for _, err := range []error{etcddb.ErrNotEtcd, etcddb.ErrCompacted, fmt.Errorf("%w: refused", errLive)} {
 		got := walked(t, fakeStore{err: err}, func(w *walk) error { return w.dump(t.Context(), "", "ndjson", renderJSON) })
 		require.Equal(t, exitFailed, got.code, err)
-		got = walked(t, fakeStore{err: err}, func(w *walk) error { return w.getAll(t.Context(), "yaml") })
+		got = walked(t, fakeStore{err: err}, func(w *walk) error { return w.getAll(t.Context(), renderYAML, true) })
 		require.Equal(t, exitFailed, got.code, err)
 		require.NotContains(t, got.err, "nothing matches")
 	}
 }
 
 func TestKeysInComments(t *testing.T) {
-	require.Equal(t, "/registry/pods/a/b", oneLine("/registry/pods/a/b"))
+	for _, plain := range []string{"/registry/pods/a/b", "/registry/a/example.com:signer", "/registry/a/é"} {
+		require.Equal(t, plain, oneLine(plain))
+	}
 	require.NotContains(t, oneLine("/x\n---\nkind: Role"), "\n")
+}
+
+// TestNothingWritesToTheTerminal has keys with line breaks and escape sequences, which no listing and no message may
+// pass on.
+func TestNothingWritesToTheTerminal(t *testing.T) {
+	hostile := []string{"/registry/pods/a/\x1b]0;title\x07", "/registry/pods/a/b\n/registry/pods/a/c", "/registry/pods/a/\u009b2J", "/registry/pods/a/\x7f"}
+	nothing := regexp.MustCompile(`[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}]`)
+	for name, do := range map[string]func(*walk) error{
+		"list":    func(w *walk) error { return w.listKeys(t.Context()) },
+		"list -l": func(w *walk) error { return w.listObjects(t.Context(), true) },
+		"labels":  func(w *walk) error { return w.listObjects(t.Context(), false) },
+		"stats":   func(w *walk) error { return w.stats(t.Context(), 10) },
+		"dump":    func(w *walk) error { return w.dump(t.Context(), t.TempDir()+"/\x00", "yaml", renderYAML) },
+		"errors":  func(w *walk) error { w.fail(fmt.Errorf("%s: broken", hostile[0])); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := walked(t, fakeStore{keys: hostile}, do)
+			require.NotRegexp(t, nothing, got.out+got.err)
+			require.NotContains(t, "\n"+got.out+got.err, "\n/registry/pods/a/c")
+		})
+	}
+	require.Equal(t, "a\tb\n\\x1b[2Jé\\u009b", visible("a\tb\n\x1b[2Jé\u009b"))
 }
 
 func TestEncryptedAsTheGroupOfTheManifest(t *testing.T) {

@@ -35,7 +35,7 @@ func (w *walk) listKeys(ctx context.Context) error {
 			w.fail(err)
 			continue
 		}
-		if _, err := w.out.WriteString(etcddecode.PrintableKey(string(r.Key)) + "\n"); err != nil {
+		if _, err := w.out.WriteString(printable(r.Key) + "\n"); err != nil {
 			return err
 		}
 	}
@@ -52,19 +52,19 @@ func (w *walk) listObjects(ctx context.Context, long bool) error {
 	w.undecoded = func(r rendered) {
 		if long {
 			_, _ = fmt.Fprintf(table, "%d\t%d\t%d\t%s\t?\t%s\t?\t%s\n", r.record.Mod, r.record.Version, r.record.Size, // Flush returns the error
-				lease(r.record), orDash(r.encryption()), etcddecode.PrintableKey(string(r.record.Key)))
+				lease(r.record), orDash(oneLine(r.encryption())), printable(r.record.Key))
 		}
 	}
 	nothing := func(dst []byte, _ *etcddecode.Object, _ etcddb.Record) ([]byte, error) { return dst, nil }
 	for r := range w.live(ctx, true, nothing) {
 		if !long {
-			if _, err := fmt.Fprintln(table, r.object.Key); err != nil {
+			if _, err := fmt.Fprintln(table, oneLine(r.object.Key)); err != nil {
 				return err
 			}
 			continue
 		}
 		_, err := fmt.Fprintf(table, "%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", r.record.Mod, r.record.Version, r.record.Size, lease(r.record),
-			r.object.Format, orDash(r.object.Encryption.String()), orDash(kindOf(r.object)), r.object.Key)
+			r.object.Format, orDash(oneLine(r.object.Encryption.String())), orDash(oneLine(kindOf(r.object))), oneLine(r.object.Key))
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/kubewright/kubewright/etcddecode/etcddb"
 )
@@ -20,6 +22,12 @@ type liveFlags struct{ endpoints, cacert, cert, key string }
 
 // liveStore reads an etcd that runs, all at one revision, a page of keys at a time.
 type liveStore struct{ client *clientv3.Client }
+
+// A page has at most so many records, and a response so many bytes: many large values are asked for in smaller pages.
+const (
+	maxPage     = 500
+	maxResponse = 32 << 20
+)
 
 func (o *liveFlags) open() (store, error) {
 	var config *tls.Config
@@ -32,7 +40,7 @@ func (o *liveFlags) open() (store, error) {
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: strings.Split(o.endpoints, ","), TLS: config, DialTimeout: 5 * time.Second, Logger: zap.NewNop(),
-		MaxCallRecvMsgSize: 1 << 30,
+		MaxCallRecvMsgSize: maxResponse,
 	})
 	if err != nil {
 		return nil, err
@@ -66,9 +74,6 @@ func record(key, value []byte, create, mod, version, lease int64) etcddb.Record 
 // errLive ends the walk of a live etcd: what would have come after it is not known.
 var errLive = errors.New("read the live etcd")
 
-// page is how many records are asked for at a time.
-const page = 500
-
 // Live walks the keys. Every page after the first is read at the revision of the first.
 func (s *liveStore) Live(ctx context.Context, q etcddb.Query) iter.Seq2[etcddb.Record, error] {
 	return func(yield func(etcddb.Record, error) bool) {
@@ -76,13 +81,18 @@ func (s *liveStore) Live(ctx context.Context, q etcddb.Query) iter.Seq2[etcddb.R
 		if from == "" {
 			from, end = "\x00", "\x00"
 		}
-		rev := q.Revision
+		rev, limit := q.Revision, int64(maxPage)
 		for {
-			got, err := s.page(ctx, from, end, rev, q.KeysOnly)
+			got, err := s.page(ctx, from, end, rev, limit, q.KeysOnly)
+			if status.Code(err) == codes.ResourceExhausted && limit > 1 {
+				limit = max(1, limit/4)
+				continue
+			}
 			if err != nil {
-				yield(etcddb.Record{}, err)
+				yield(etcddb.Record{}, fmt.Errorf("%w: %w", errLive, err))
 				return
 			}
+			limit = min(2*limit, maxPage)
 			rev = got.Header.Revision
 			if q.Revision != 0 {
 				rev = q.Revision
@@ -103,16 +113,12 @@ func (s *liveStore) Live(ctx context.Context, q etcddb.Query) iter.Seq2[etcddb.R
 	}
 }
 
-func (s *liveStore) page(ctx context.Context, from, end string, rev int64, keysOnly bool) (*clientv3.GetResponse, error) {
+func (s *liveStore) page(ctx context.Context, from, end string, rev, limit int64, keysOnly bool) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	options := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(page), clientv3.WithRev(rev)}
+	options := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithLimit(limit), clientv3.WithRev(rev)}
 	if keysOnly {
 		options = append(options, clientv3.WithKeysOnly())
 	}
-	got, err := s.client.Get(ctx, from, options...)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errLive, err)
-	}
-	return got, nil
+	return s.client.Get(ctx, from, options...)
 }

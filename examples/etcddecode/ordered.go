@@ -18,28 +18,38 @@ type batch[T any] struct {
 	records []etcddb.Record
 	errs    []error
 	values  []byte // what the records alias
-	results chan []T
+	text    []byte // what the results alias
+	results []T
+	done    chan struct{} // there is something in it once the results are there
 }
 
-// ordered runs work on the records on all cores and yields what it returns in the order of the records. At most two
-// batches for each core are in memory. Errors of the walk go to failed, also in order. newWork makes the function of
-// one worker, which may keep buffers.
-func ordered[T any](ctx context.Context, records iter.Seq2[etcddb.Record, error], newWork func() func(etcddb.Record) T, failed func(error)) iter.Seq[T] {
+func (b *batch[T]) reset() {
+	clear(b.results)
+	b.records, b.errs, b.values, b.text, b.results = b.records[:0], b.errs[:0], b.values[:0], b.text[:0], b.results[:0]
+}
+
+// ordered runs work on the records on all cores and yields what it returns in the order of the records. At most three
+// batches for each core are in memory, and they are used again: a record and a result are valid until the next step.
+// Errors of the walk go to failed, also in order. newWork makes the function of one worker, which may keep buffers; work
+// appends what it writes to a buffer and returns that.
+func ordered[T any](ctx context.Context, records iter.Seq2[etcddb.Record, error], newWork func() func([]byte, etcddb.Record) (T, []byte), failed func(error)) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		workers := runtime.GOMAXPROCS(0)
 		queue := make(chan *batch[T], workers)
 		pending := make(chan *batch[T], workers)
+		free := make(chan *batch[T], 3*workers)
 		done := make(chan struct{})
 		for range workers {
 			go func() {
 				work := newWork()
 				for b := range queue {
-					out := make([]T, 0, len(b.records))
 					for i := range b.records {
-						out = append(out, work(b.records[i]))
+						var result T
+						result, b.text = work(b.text, b.records[i])
+						b.results = append(b.results, result)
 					}
-					b.results <- out
+					b.done <- struct{}{}
 				}
 			}()
 		}
@@ -47,7 +57,7 @@ func ordered[T any](ctx context.Context, records iter.Seq2[etcddb.Record, error]
 			defer close(done)
 			defer close(pending)
 			defer close(queue)
-			feed(ctx, records, func(b *batch[T]) bool {
+			feed(ctx, records, free, func(b *batch[T]) bool {
 				select {
 				case pending <- b:
 					queue <- b
@@ -60,27 +70,43 @@ func ordered[T any](ctx context.Context, records iter.Seq2[etcddb.Record, error]
 		defer func() { // the source must not be closed while it is read
 			cancel()
 			for b := range pending {
-				<-b.results
+				<-b.done
 			}
 			<-done
 		}()
 		for b := range pending {
+			<-b.done
 			for _, err := range b.errs {
 				failed(err)
 			}
-			for _, result := range <-b.results {
+			for _, result := range b.results {
 				if !yield(result) {
 					return
 				}
+			}
+			if cap(b.values) > 2*batchBytes || cap(b.text) > 4*batchBytes { // a single large object
+				continue
+			}
+			b.reset()
+			select {
+			case free <- b:
+			default:
 			}
 		}
 	}
 }
 
 // feed cuts the walk into batches. Records are copied, since their memory belongs to the walk.
-func feed[T any](ctx context.Context, records iter.Seq2[etcddb.Record, error], send func(*batch[T]) bool) {
-	fresh := func() *batch[T] { return &batch[T]{results: make(chan []T, 1)} }
-	b := fresh()
+func feed[T any](ctx context.Context, records iter.Seq2[etcddb.Record, error], free <-chan *batch[T], send func(*batch[T]) bool) {
+	next := func() *batch[T] {
+		select {
+		case b := <-free:
+			return b
+		default:
+			return &batch[T]{done: make(chan struct{}, 1)}
+		}
+	}
+	b := next()
 	for r, err := range records {
 		if ctx.Err() != nil {
 			return
@@ -100,7 +126,7 @@ func feed[T any](ctx context.Context, records iter.Seq2[etcddb.Record, error], s
 		if !send(b) {
 			return
 		}
-		b = fresh()
+		b = next()
 	}
 	if len(b.records)+len(b.errs) > 0 {
 		send(b)

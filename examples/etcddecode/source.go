@@ -14,6 +14,7 @@ import (
 type store interface {
 	Live(ctx context.Context, q etcddb.Query) iter.Seq2[etcddb.Record, error]
 	Get(ctx context.Context, key string, rev int64) (etcddb.Record, error)
+	History(ctx context.Context, key string) iter.Seq2[etcddb.Record, error]
 	Close() error
 }
 
@@ -29,7 +30,11 @@ type source struct {
 
 func (o *source) add(fs *flag.FlagSet) {
 	o.addFile(fs)
+	o.addLive(fs)
 	fs.Int64Var(&o.revision, "rev", 0, "look at this revision, which must not be compacted; 0 is the newest")
+}
+
+func (o *source) addLive(fs *flag.FlagSet) {
 	fs.StringVar(&o.live.endpoints, "endpoints", "", "read a live etcd at these URLs, with commas between them")
 	fs.StringVar(&o.live.cacert, "cacert", "", "file with the CA of the live etcd")
 	fs.StringVar(&o.live.cert, "cert", "", "file with the client certificate for the live etcd")

@@ -96,7 +96,7 @@ func writeTally(out *tabwriter.Writer, title string, table map[string]*tally, to
 			break
 		}
 		t := table[key]
-		if _, err := fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\n", key, t.objects, t.bytes, t.bytes/t.objects, t.largest); err != nil {
+		if _, err := fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\n", oneLine(key), t.objects, t.bytes, t.bytes/t.objects, t.largest); err != nil {
 			return err
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
 	"github.com/kubewright/kubewright/etcddecode"
+	"github.com/kubewright/kubewright/etcddecode/etcddb"
 )
 
 // maxStdin is more than etcd's largest request can be.
@@ -20,12 +22,13 @@ func decodeStdin(ctx context.Context, args []string, s streams) error {
 	fs := newFlags("[decode]", "Decodes a value from stdin: of etcdctl get KEY --print-value-only, or with -w json, or without either.", s)
 	d.add(fs)
 	key := fs.String("key", "", "the etcd key of the value, which most encryption is bound to; not needed where etcdctl prints it")
-	format := fs.String("o", "yaml", "yaml or json")
+	format := fs.String("o", "yaml", outputs)
 	if _, err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	if *format != "yaml" && *format != "json" {
-		return errors.New("-o " + *format + ": write yaml or json")
+	as, err := renderer(*format)
+	if err != nil {
+		return err
 	}
 	decoder, err := d.decoder()
 	if err != nil {
@@ -41,7 +44,7 @@ func decodeStdin(ctx context.Context, args []string, s streams) error {
 	values := valuesOf(input, *key)
 	var failed errPartial
 	for i, v := range values {
-		text, err := decodeOne(ctx, decoder, v, *format, s)
+		text, err := decodeOne(ctx, decoder, v, as, s)
 		switch {
 		case err != nil && len(values) == 1:
 			return err
@@ -60,7 +63,7 @@ func decodeStdin(ctx context.Context, args []string, s streams) error {
 	return failed.orNil()
 }
 
-func decodeOne(ctx context.Context, d *etcddecode.Decoder, v etcddecode.Value, format string, s streams) ([]byte, error) {
+func decodeOne(ctx context.Context, d *etcddecode.Decoder, v etcddecode.Value, as render, s streams) ([]byte, error) {
 	o, err := d.Decode(ctx, v)
 	if err != nil {
 		// etcdctl ends its output with a line break, which is not the value's.
@@ -84,10 +87,11 @@ func decodeOne(ctx context.Context, d *etcddecode.Decoder, v etcddecode.Value, f
 	if o.Fidelity == etcddecode.Schemaless && o.Kind != "" {
 		s.say("%s %s is of no known type: fields have numbers", o.APIVersion, o.Kind)
 	}
-	if format == "json" {
-		return append(o.AppendJSON(nil), '\n'), nil
+	text, err := as(nil, o, etcddb.Record{})
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", oneLine(o.Kind), oneLine(o.Name()), err)
 	}
-	return o.AppendYAML(nil)
+	return text, nil
 }
 
 // valuesOf finds out which output of etcdctl it is.

@@ -43,7 +43,7 @@ func (w *walk) deleted(from iter.Seq2[etcddb.Deletion, error], recreated bool) i
 			case err == nil && d.Recreated && !recreated:
 				continue
 			case err == nil && d.Last.Tombstone:
-				w.streams.say("%s: deleted at revision %d, and its last value is compacted; try carve", etcddecode.PrintableKey(string(d.Last.Key)), d.Deleted.Main)
+				w.streams.say("%s: deleted at revision %d, and its last value is compacted; try carve", printable(d.Last.Key), d.Deleted.Main)
 				continue
 			}
 			if !yield(d.Last, err) {

@@ -54,7 +54,7 @@ func (w *walk) verify(ctx context.Context, db *etcddb.DB) error {
 		if r.object.Fidelity == etcddecode.TypedWithLoss {
 			lossy++
 			findings, _ := r.object.Findings()
-			w.streams.say("%s: %s: %s", r.object.Key, findings[0].Path, findings[0].Reason)
+			w.streams.say("%s: %s: %s", oneLine(r.object.Key), findings[0].Path, findings[0].Reason)
 		}
 	}
 	_, err = fmt.Fprintf(w.out, "checksum   %s\nrevision   %d\ncompacted  %d\nhash       %s\nrevisions  %d readable\nobjects    %d decoded, %d of them with loss\nproblems   %d\n",

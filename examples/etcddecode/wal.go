@@ -69,7 +69,7 @@ func writeOp(ctx context.Context, s streams, d *etcddecode.Decoder, op etcddb.WA
 	if len(op.RangeEnd) > 0 {
 		end = fmt.Sprintf(" up to %q", etcddecode.PrintableKey(string(op.RangeEnd)))
 	}
-	if _, err := fmt.Fprintf(s.out, "  %s%s %s%s (%d bytes)\n", prefixed(op.Branch), op.Kind, etcddecode.PrintableKey(string(op.Key)), end, len(op.Value)); err != nil {
+	if _, err := fmt.Fprintf(s.out, "  %s%s %s%s (%d bytes)\n", prefixed(op.Branch), op.Kind, printable(op.Key), end, len(op.Value)); err != nil {
 		return err
 	}
 	if !values || op.Kind != "put" || op.Value == nil {

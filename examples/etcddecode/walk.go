@@ -117,49 +117,18 @@ func (r rendered) encryption() string {
 	return ""
 }
 
-// render is how a worker makes text of an object.
-type render func(dst []byte, o *etcddecode.Object, r etcddb.Record) ([]byte, error)
-
-func renderYAML(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
-	return o.AppendYAML(dst)
-}
-
-func renderJSON(dst []byte, o *etcddecode.Object, _ etcddb.Record) ([]byte, error) {
-	return append(o.AppendJSON(dst), '\n'), nil
-}
-
-// objects decodes and renders records on all cores, and yields those that the filter accepts.
+// objects decodes and renders records on all cores, and yields those that the filter accepts. They are valid until the
+// next step.
 //
 // The object is there only if keep is set; it costs memory.
 func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, error], keep bool, as render) iter.Seq[rendered] {
-	newWork := func() func(etcddb.Record) rendered {
-		size := 0
-		spare := &etcddecode.Object{} // used again while nobody needs what was in it
-		return func(r etcddb.Record) rendered {
-			o := spare
+	newWork := func() func([]byte, etcddb.Record) (rendered, []byte) {
+		o := &etcddecode.Object{} // used again while nobody needs what was in it
+		return func(text []byte, r etcddb.Record) (rendered, []byte) {
 			if keep {
 				o = &etcddecode.Object{}
 			}
-			err := w.decoder.DecodeInto(ctx, o, etcddecode.Value{Key: string(r.Key), Bytes: r.Value, ModRevision: r.Mod})
-			if err != nil {
-				return rendered{record: r, err: err}
-			}
-			if !w.accepts(o) {
-				return rendered{record: r, skip: true}
-			}
-			text, err := as(make([]byte, 0, size), o, r)
-			size = max(size, len(text)+len(text)/8)
-			if size > 1<<16 {
-				size = 1 << 12
-			}
-			if err != nil {
-				err = fmt.Errorf("%s: %w", o.Key, err)
-			}
-			out := rendered{key: o.Key, record: r, text: text, err: err, lossy: o.Fidelity == etcddecode.TypedWithLoss}
-			if keep {
-				out.object = o
-			}
-			return out
+			return w.render(ctx, o, keep, text, r, as)
 		}
 	}
 	return func(yield func(rendered) bool) {
@@ -184,6 +153,26 @@ func (w *walk) objects(ctx context.Context, records iter.Seq2[etcddb.Record, err
 			}
 		}
 	}
+}
+
+// render is the work on one record. It appends to a buffer and returns it.
+func (w *walk) render(ctx context.Context, o *etcddecode.Object, keep bool, buf []byte, r etcddb.Record, as render) (rendered, []byte) {
+	err := w.decoder.DecodeInto(ctx, o, etcddecode.Value{Key: string(r.Key), Bytes: r.Value, ModRevision: r.Mod})
+	if err != nil {
+		return rendered{record: r, err: err}, buf
+	}
+	if !w.accepts(o) {
+		return rendered{record: r, skip: true}, buf
+	}
+	text, err := as(buf, o, r)
+	if err != nil {
+		text, err = buf, fmt.Errorf("%s: %w", oneLine(o.Key), err)
+	}
+	out := rendered{key: o.Key, record: r, text: text[len(buf):], err: err, lossy: o.Fidelity == etcddecode.TypedWithLoss}
+	if keep {
+		out.object = o
+	}
+	return out, text
 }
 
 // live is objects of the newest revision, or the one asked for.

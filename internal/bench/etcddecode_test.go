@@ -3,11 +3,13 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -112,23 +114,23 @@ func BenchmarkStored(b *testing.B) {
 }
 
 // BenchmarkCommand runs the command on a database of 20,000 Pods, about 120 MB, and reports CPU time and peak memory
-// of the process.
+// of the process, and how large its heap grew.
 func BenchmarkCommand(b *testing.B) {
 	dir := b.TempDir()
 	file := filepath.Join(dir, "db")
 	require.NoError(b, writeDatabase(file, 20000))
-	command := filepath.Join(dir, "etcddecode")
-	build := exec.Command("go", "build", "-o", command, "./examples/etcddecode")
-	build.Dir = "../.."
-	require.NoError(b, build.Run())
+	command, peak := filepath.Join(dir, "etcddecode"), filepath.Join(dir, "peak")
+	for program, of := range map[string]string{command: "../../examples/etcddecode", peak: "peak"} {
+		build := exec.Command("go", "build", "-o", program, ".")
+		build.Dir = of
+		require.NoError(b, build.Run())
+	}
 	value := values(b, 1)[0]
-	key := func() string {
-		out, err := exec.Command(command, "list", "-f", file).Output()
-		require.NoError(b, err)
-		keys := bytes.Split(out, []byte("\n"))
-		require.Len(b, keys, 20001)
-		return string(keys[12345])
-	}()
+	out, err := exec.Command(command, "list", "-f", file).Output()
+	require.NoError(b, err)
+	keys := bytes.Split(out, []byte("\n"))
+	require.Len(b, keys, 20001)
+	key := string(keys[12345])
 	for _, c := range []struct {
 		name  string
 		stdin []byte
@@ -143,18 +145,45 @@ func BenchmarkCommand(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			var cpu, rss int64
 			for b.Loop() {
-				cmd := exec.Command(command, c.args...)
-				cmd.Stdin, cmd.Stderr = bytes.NewReader(c.stdin), os.Stderr
-				if err := cmd.Run(); err != nil {
-					b.Fatal(err)
-				}
-				cpu += int64(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime())
-				rss = max(rss, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+				used, resident := measure(b, c.stdin, peak, append([]string{command}, c.args...)...)
+				cpu += used
+				rss = max(rss, resident)
 			}
 			b.ReportMetric(float64(cpu)/float64(b.N), "cpu-ns/op")
-			b.ReportMetric(float64(rss<<10), "rss-B")
+			b.ReportMetric(float64(rss)/1e6, "rss-MB")
+			b.ReportMetric(heap(b, c.stdin, command, c.args...), "heap-MB")
 		})
 	}
+}
+
+// measure runs a command by way of the command peak.
+func measure(b *testing.B, stdin []byte, peak string, args ...string) (cpu, rss int64) {
+	r, w, err := os.Pipe()
+	require.NoError(b, err)
+	cmd := exec.Command(peak, args...)
+	cmd.Stdin, cmd.Stderr, cmd.ExtraFiles = bytes.NewReader(stdin), os.Stderr, []*os.File{w}
+	require.NoError(b, cmd.Run())
+	require.NoError(b, w.Close())
+	_, err = fmt.Fscan(r, &cpu, &rss)
+	require.NoError(b, err)
+	require.NoError(b, r.Close())
+	return cpu, rss
+}
+
+// heap is the largest heap that a collection of a command has met, in MB; 0 if there was none.
+func heap(b *testing.B, stdin []byte, command string, args ...string) (largest float64) {
+	cmd := exec.Command(command, args...)
+	var trace bytes.Buffer
+	cmd.Stdin, cmd.Stderr, cmd.Env = bytes.NewReader(stdin), &trace, append(os.Environ(), "GODEBUG=gctrace=1")
+	require.NoError(b, cmd.Run())
+	for _, sizes := range regexp.MustCompile(`(\d+)->(\d+)->\d+ MB`).FindAllSubmatch(trace.Bytes(), -1) {
+		for _, size := range sizes[1:] {
+			n, err := strconv.ParseFloat(string(size), 64)
+			require.NoError(b, err)
+			largest = max(largest, n)
+		}
+	}
+	return largest
 }
 
 func TestDatabaseIsRead(t *testing.T) {

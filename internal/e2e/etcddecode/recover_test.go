@@ -61,6 +61,8 @@ func TestRecover(t *testing.T) {
 
 	t.Run("live etcd", func(t *testing.T) {
 		list := run(t, nil, "list", "--endpoints", c.EtcdEndpoint, "-n", "shop")
+		history := run(t, nil, "history", "--endpoints", c.EtcdEndpoint, "--encryption-config", c.EncryptionConfigFile, "/registry/deployments/shop/web")
+		require.Contains(t, string(history), ", version ")
 		require.Contains(t, string(list), "/registry/deployments/shop/web\n")
 		got := run(t, nil, "get", "--endpoints", c.EtcdEndpoint, "--encryption-config", c.EncryptionConfigFile, "deployments", "web", "-n", "shop")
 		require.Equal(t, c.MustKubectl(t, "get", "deployment", "web", "-n", "shop", "-o", "yaml"), string(got))

@@ -191,7 +191,7 @@ func (c *checker) leaf(p page, id uint64, lo, hi []byte, b *BucketTally) {
 			b.Bytes += uint64(len(key) + len(value))
 		}
 		if flags&FlagBucket != 0 {
-			c.bucket(Item{key, value, flags, id, int64(id)*c.w.meta.PageSize + int64(at), 0}, b)
+			c.bucket(Item{Key: key, Value: value, Flags: flags, Page: id, Offset: int64(id)*c.w.meta.PageSize + int64(at)}, b)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"iter"
 	"slices"
 )
@@ -62,12 +63,13 @@ func (s *scanner) page(id uint64) (page, bool) {
 func (s *scanner) items(p page, id uint64, yield func(Item, error) bool) bool {
 	reused := s.reused(p, id)
 	s.valid = p.valid(s.valid, page.leafSpan)
+	whole := len(reused) == 0 && s.whole(p)
 	for i, ok := range s.valid {
 		if !ok {
 			continue // what the page once was can't be told
 		}
 		flags, key, value, at := p.leaf(i)
-		item := Item{key, value, flags, id, int64(id)*s.size + int64(at), 0}
+		item := Item{Key: key, Value: value, Flags: flags, Page: id, Offset: int64(id)*s.size + int64(at), Whole: whole}
 		var err error
 		if first, last := int64(at)/s.size, int64(at+len(value))/s.size; slices.ContainsFunc(reused, func(n int64) bool { return n >= first && n <= last }) {
 			item, err = Item{}, &CorruptError{Page: id, Offset: item.Offset, Reason: "an entry that was overwritten in part"}
@@ -75,6 +77,22 @@ func (s *scanner) items(p page, id uint64, yield func(Item, error) bool) bool {
 		if !yield(item, err) {
 			return false
 		}
+	}
+	return true
+}
+
+// whole reports whether nothing is wrong with a page whose valid elements are known.
+func (s *scanner) whole(p page) bool {
+	if len(s.valid) < p.count() || slices.Contains(s.valid, false) {
+		return false
+	}
+	var previous []byte
+	for i := range s.valid {
+		_, key, _, _ := p.leaf(i)
+		if i > 0 && bytes.Compare(previous, key) >= 0 {
+			return false
+		}
+		previous = key
 	}
 	return true
 }

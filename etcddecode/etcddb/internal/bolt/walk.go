@@ -15,6 +15,9 @@ type Item struct {
 	Page   uint64
 	Offset int64
 	TxID   uint64
+	// Whole says, of what Scan found, that nothing on the page is damaged: all entries are inside of it, and their keys
+	// ascend.
+	Whole bool
 }
 
 // Range is a part of a bucket: from From, inclusive, to To, exclusive. Nil is no bound.
@@ -142,12 +145,11 @@ func (w *walk) tree(id uint64, depth int, lo, hi []byte) (bool, error) {
 		return w.corrupt(id, "deeper than %d levels", maxDepth), nil
 	}
 	p, err := w.load(id)
-	var damage *CorruptError
 	switch {
-	case errors.As(err, &damage):
-		return w.fail(damage), nil
-	case err != nil:
+	case errors.Is(err, errStale):
 		return false, err
+	case err != nil:
+		return w.fail(err), nil
 	case p.flags() == flagLeaf:
 		return w.leaf(p, id, int64(id)*w.meta.PageSize, lo, hi)
 	case p.flags() == flagBranch:
@@ -296,7 +298,7 @@ func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) 
 			continue
 		}
 		w.last = append(w.last[:0], key...)
-		if !w.yield(Item{key, value, flags, id, base + int64(at), w.meta.TxID}, nil) {
+		if !w.yield(Item{Key: key, Value: value, Flags: flags, Page: id, Offset: base + int64(at), TxID: w.meta.TxID}, nil) {
 			w.stopped = true
 			return false, nil
 		}

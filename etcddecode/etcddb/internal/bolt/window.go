@@ -41,7 +41,8 @@ func (w *window) get(off, n int64) (b []byte, fresh bool, err error) {
 }
 
 func (w *window) adapt(off int64) {
-	near := off >= w.off+int64(len(w.buf)) && off <= w.off+int64(len(w.buf))+w.ahead
+	// What is wanted may begin inside the window and end behind it, as pages that run over do.
+	near := off >= w.off && off <= w.off+int64(len(w.buf))+w.ahead
 	if w.reverse {
 		near = off < w.off+int64(len(w.buf)) && off >= w.off-w.ahead
 	}
