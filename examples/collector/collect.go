@@ -48,7 +48,7 @@ func collect(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	limitMemory(o.memoryLimit)
-	e := &environment{out: s.Out, log: newLogger(s.Err, o.logFormat, o.logLevel), metrics: newMetrics()}
+	e := &environment{out: s.Out, log: o.log.New(s.Err), metrics: newMetrics()}
 	if o.from != "" {
 		return collectFile(ctx, o, e, s)
 	}

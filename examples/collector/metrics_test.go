@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,7 +38,7 @@ func served(t *testing.T) map[string]bool {
 	r := eventsink.Record{UID: "u", Type: "Warning", Reason: "BackOff", Occurrences: 1, Last: time.Now(), Created: time.Now().Add(-time.Second), First: time.Now()}
 	require.NoError(t, p.admit(&r, true))
 	m.observeSkew(&r)
-	w, err := newPodWatcher(nil, time.Time{}, newLogger(&buffer{}, "text", 0))
+	w, err := newPodWatcher(nil, time.Time{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	m.registry.MustRegister(w)
 	for n := range 80 {

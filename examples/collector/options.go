@@ -48,8 +48,7 @@ type options struct {
 	drainTimeout            time.Duration
 	memoryLimit             int64
 	listen                  string
-	logFormat               string
-	logLevel                slog.Level
+	log                     *cli.Log
 
 	from                string
 	kubeconfig, context string
@@ -101,8 +100,7 @@ func (o *options) addSinkFlags(flags *cli.Flags) {
 	flags.IntVar(&o.series, "series", 5000, "series of kube_event_*; what is beyond is counted under other")
 	flags.DurationVar(&o.drainTimeout, "drain-timeout", 20*time.Second, "how long to deliver on, after a signal, what was read")
 	flags.Int64Var(&o.memoryLimit, "memory-limit", 104<<20, "soft limit of the heap in `bytes`, unless GOMEMLIMIT says otherwise; 0 for none")
-	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	o.log = flags.Log()
 }
 
 func (o *options) addClusterFlags(flags *cli.Flags) {
@@ -178,8 +176,6 @@ func (o *options) checkCombinations() error {
 		return cli.Usagef("-lease %q: write NAMESPACE/NAME", o.lease)
 	case o.drainTimeout < 0 || o.batchAge < 0:
 		return cli.Usagef("-drain-timeout and -batch-age can't be negative")
-	case o.logFormat != "text" && o.logFormat != "json":
-		return cli.Usagef("-log-format %q: write text or json", o.logFormat)
 	}
 	return nil
 }
@@ -219,12 +215,4 @@ func (o *options) restConfig() (*rest.Config, error) {
 // template is what -setup installs and "collector template" prints.
 func (o *options) template(s elastic.Server) elastic.TemplateOptions {
 	return elastic.TemplateOptions{Server: s, Format: o.format, RetentionDays: o.retention, Replicas: o.replicas}
-}
-
-func newLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }

@@ -45,7 +45,7 @@ func ship(ctx context.Context, args []string, s streams, name, help string, read
 		return err
 	}
 	limitMemory(o.memoryLimit)
-	e := &environment{out: s.Out, log: newLogger(s.Err, o.logFormat, o.logLevel), metrics: newMetrics()}
+	e := &environment{out: s.Out, log: o.log.New(s.Err), metrics: newMetrics()}
 	session, err := e.startFile(ctx, o)
 	if err != nil {
 		return err

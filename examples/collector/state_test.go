@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -140,7 +141,7 @@ func TestTheSpoolKeepsTheAccounts(t *testing.T) {
 		m.Script(bulkmodel.Fault{Status: 503})
 	}
 	o := &options{sink: url, workers: 1, batchBytes: 3000, bufferBytes: 1 << 20, batchAge: time.Millisecond, series: 100, drainTimeout: time.Minute, spool: t.TempDir(), spoolAfter: 10 * time.Millisecond}
-	e := &environment{log: newLogger(&buffer{}, "text", 0), metrics: newMetrics()}
+	e := &environment{log: slog.New(slog.DiscardHandler), metrics: newMetrics()}
 	s, err := e.startFile(t.Context(), o)
 	require.NoError(t, err)
 	bad, err := s.readFiles(t.Context(), []string{sample}, nil, (*session).admitAll)
@@ -161,7 +162,7 @@ func TestTheSpoolKeepsTheAccounts(t *testing.T) {
 func TestWhatIsSilentForADayIsForgotten(t *testing.T) {
 	p, err := newPipeline(eventsink.FlowOptions{}, time.Now)
 	require.NoError(t, err)
-	pods, err := newPodWatcher(nil, time.Time{}, newLogger(&buffer{}, "text", 0))
+	pods, err := newPodWatcher(nil, time.Time{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	pods.observe(startedPod(1))
 	require.NoError(t, p.admit(&eventsink.Record{UID: "u", Occurrences: 1, Last: time.Now()}, true))

@@ -28,7 +28,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 	listen := flags.String("listen", "127.0.0.1:9105", "`address` to serve on")
 	every := flags.Duration("every", 15*time.Second, "how often to read all containers")
 	most := flags.Int("max-containers", 500, "how many containers get metrics of their own")
-	rules := rulesFlags(flags)
+	rules, logs := rulesFlags(flags), flags.Log()
 	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(s.Err, nil))
+	log := logs.New(s.Err)
 	metrics := newMetrics()
 	sampler := &sampler{m, node.NewScanner(rules()), *most}
 	return together(ctx,

@@ -27,6 +27,7 @@ func views(ctx context.Context, args []string, s streams) error {
 	dir := flags.String("dir", "", "`directory` to write files to; none if empty")
 	listen := flags.String("listen", "127.0.0.1:9106", "`address` to serve on; empty serves nothing")
 	once := flags.Bool("once", false, "write the files once and return")
+	logs := flags.Log()
 	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func views(ctx context.Context, args []string, s streams) error {
 	if *once && *dir == "" {
 		return cli.Usagef("-once without -dir would do nothing")
 	}
-	log := slog.New(slog.NewTextHandler(s.Err, nil))
+	log := logs.New(s.Err)
 	v := newViewer(m, *dir)
 	if *once {
 		return v.update(ctx)

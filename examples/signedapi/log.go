@@ -1,21 +1,12 @@
 package main
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 
 	"github.com/kubewright/kubewright/ipwhitelist"
 	"github.com/kubewright/kubewright/ipwhitelist/httpsig"
 )
-
-func newLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
 
 // observe counts and logs decisions: refusals and failures of callers at info, the many others at debug.
 func (p *provider) observe(r *http.Request, d ipwhitelist.Decision) {

@@ -41,7 +41,7 @@ func proxy(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(s.Err, "json", slog.LevelInfo)
+	log := slog.New(slog.NewJSONHandler(s.Err, nil))
 	log.Info("serving", "address", l.Addr().String())
 	return serveOn(ctx, l, &httputil.ReverseProxy{Transport: transport, Rewrite: rewrite(*upstream), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}, 5*time.Second)
 }

@@ -32,7 +32,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	p := &provider{o: o, log: newLogger(s.Err, o.logFormat, o.logLevel), metrics: newMetrics()}
+	p := &provider{o: o, log: o.log.New(s.Err), metrics: newMetrics()}
 	config, err := p.load()
 	if err != nil {
 		return cli.Usage(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"time"
 
 	"github.com/kubewright/kubewright/examples/internal/cli"
@@ -15,8 +14,8 @@ type serveOptions struct {
 	failOpen              bool
 	realm, authority      string
 	poll, drain           time.Duration
-	reportFile, logFormat string
-	logLevel              slog.Level
+	reportFile            string
+	log                   *cli.Log
 }
 
 const serveHelp = `
@@ -42,10 +41,9 @@ func parseServe(args []string, s streams) (serveOptions, error) {
 	f.StringVar(&o.realm, "realm", "orders", "the realm in WWW-Authenticate")
 	f.StringVar(&o.authority, "authority", "", "the `host` that callers sign for, if a proxy in front changes it")
 	f.DurationVar(&o.poll, "poll", 10*time.Second, "how often the configuration is read")
-	f.DurationVar(&o.drain, "drain", 15*time.Second, "how long requests in flight may take on SIGTERM")
+	f.DurationVar(&o.drain, "drain-timeout", 15*time.Second, "how long requests in flight may take on SIGTERM")
 	f.StringVar(&o.reportFile, "report-file", "", "`file` to write the report to on SIGTERM, for readiness")
-	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
-	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	o.log = f.Log()
 	if err := f.ParseOnly(args); err != nil {
 		return o, err
 	}
@@ -53,9 +51,7 @@ func parseServe(args []string, s streams) (serveOptions, error) {
 	case o.config == "":
 		return o, cli.Usagef("-config is missing: signedapi keygen prints what goes into it")
 	case o.poll <= 0 || o.drain <= 0:
-		return o, cli.Usagef("-poll and -drain must be positive")
-	case o.logFormat != "text" && o.logFormat != "json":
-		return o, cli.Usagef("-log-format %q: write text or json", o.logFormat)
+		return o, cli.Usagef("-poll and -drain-timeout must be positive")
 	}
 	return o, nil
 }

@@ -51,7 +51,7 @@ func TestUsage(t *testing.T) {
 		"left-over argument":         {[]string{"serve", "config.yaml"}, `unexpected argument "config.yaml"`},
 		"bad duration":               {[]string{"-drain-delay", "soon"}, "-drain-delay"},
 		"negative drain delay":       {[]string{"-drain-delay", "-1s"}, "-drain-delay -1s is negative"},
-		"bad log format":             {[]string{"-log-format", "xml"}, `-log-format "xml": write text or json`},
+		"bad log format":             {[]string{"-log-format", "xml"}, `invalid value "xml" for flag -log-format: write text or json`},
 		"bad log level":              {[]string{"-log-level", "loud"}, "-log-level"},
 		"certificate without key":    {[]string{"-tls-cert", "x"}, "-tls-cert and -tls-key go together"},
 		"CA alone":                   {[]string{"-ca", "x"}, "-ca is the CA of -tls-cert"},

@@ -43,7 +43,7 @@ func newReplica(t *testing.T, cluster *fake.Clientset, config string, own ...str
 		trust:     newTrust(func() bundle { return r.own }, false, func() time.Time { return r.now }),
 		reachable: func(context.Context) error { return nil },
 		failed:    func() { r.failures++ },
-		log:       newLogger(&r.log, "text", slog.LevelInfo),
+		log:       slog.New(slog.NewTextHandler(&r.log, nil)),
 	}
 	return r
 }

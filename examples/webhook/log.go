@@ -2,20 +2,11 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"slices"
 
 	"github.com/kubewright/kubewright/admission"
 )
-
-func newLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
 
 // reviewLog logs reviews: those with something to tell at info, the many others at debug.
 func reviewLog(log *slog.Logger) func(context.Context, admission.Observation) {

@@ -78,8 +78,8 @@ func TestReviewLog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var info, debug buffer
-			reviewLog(newLogger(&info, "text", slog.LevelInfo))(context.Background(), c.o)
-			reviewLog(newLogger(&debug, "json", slog.LevelDebug))(context.Background(), c.o)
+			reviewLog(slog.New(slog.NewTextHandler(&info, nil)))(context.Background(), c.o)
+			reviewLog(slog.New(slog.NewJSONHandler(&debug, &slog.HandlerOptions{Level: slog.LevelDebug})))(context.Background(), c.o)
 			require.Contains(t, debug.String(), `"msg":"review"`)
 			require.Less(t, len(debug.String()), 1000)
 			if c.want == "" {

@@ -47,7 +47,7 @@ func TestRotationLosesNoRequest(t *testing.T) {
 	require.NoError(t, err)
 	c, err := loadConfig("")
 	require.NoError(t, err)
-	s, err := newService(o, c, newLogger(&log, "text", slog.LevelInfo))
+	s, err := newService(o, c, slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	m, err := c.manifests(o.target.manifestOptions(nil))
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 	if o.printConfig {
 		return cli.Write(s.Out, string(c.text))
 	}
-	svc, err := newService(o, c, newLogger(s.Err, o.logFormat, o.logLevel))
+	svc, err := newService(o, c, o.log.New(s.Err))
 	if err != nil {
 		return cli.Usage(err) // nothing has been tried yet but to read what the flags name
 	}

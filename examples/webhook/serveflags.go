@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"time"
 
 	"github.com/kubewright/kubewright/examples/internal/cli"
@@ -45,8 +44,7 @@ type serveOptions struct {
 	kubeconfig, context string
 
 	drainDelay time.Duration
-	logFormat  string
-	logLevel   slog.Level
+	log        *cli.Log
 }
 
 func parseServe(args []string, s streams) (*serveOptions, error) {
@@ -65,8 +63,7 @@ func parseServe(args []string, s streams) (*serveOptions, error) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file` of the cluster; implies -install")
 	flags.StringVar(&o.context, "context", "", "`context` of the kubeconfig file, instead of its current one")
 	flags.DurationVar(&o.drainDelay, "drain-delay", 10*time.Second, "how long to serve on, not ready, after a signal")
-	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error; debug logs every review")
+	o.log = flags.Log()
 	if err := flags.ParseOnly(args); err != nil {
 		return nil, err
 	}
@@ -88,8 +85,6 @@ func (o *serveOptions) check() error {
 		return cli.Usagef("to install the webhook, say how API servers reach it: -url, or -service-namespace and -service-name")
 	case o.drainDelay < 0:
 		return cli.Usagef("-drain-delay %s is negative", o.drainDelay)
-	case o.logFormat != "text" && o.logFormat != "json":
-		return cli.Usagef("-log-format %q: write text or json", o.logFormat)
 	}
 	return o.target.complete()
 }
