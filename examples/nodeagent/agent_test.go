@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -128,6 +129,8 @@ func TestReaperEndsShells(t *testing.T) {
 	if err != nil {
 		t.Skip("no /proc: ", err)
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // under nohup, children would inherit that it is ignored
+	defer signal.Reset(syscall.SIGHUP)
 	child := func(script string) (*exec.Cmd, node.Process) {
 		cmd := exec.Command("sh", "-c", script+"; echo ready; exec sleep 600")
 		out, err := cmd.StdoutPipe()
