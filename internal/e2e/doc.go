@@ -24,7 +24,8 @@
 //	ipwhitelist  nginx, Redis, libfaketime, wrk
 //	platform     all of it on one cluster, as a story: run it with -v and read the log
 //	readme       every command of every README
-//	sidecar      generated Pods by dry run, go-ucfg, a real Filebeat, reinvocation
+//	release      the script that compares the public API with the last release's
+//	sidecar      generated Pods by dry run, go-ucfg, a real Filebeat, reinvocation, what is injected under the programs it is for
 //
 // # What is shown here
 //
