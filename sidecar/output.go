@@ -14,6 +14,9 @@ import (
 )
 
 // Output is where Filebeat sends to: exactly one of the fields is set.
+//
+// Passwords come from a Secret in the Pod's namespace and may have any character but ': Filebeat parses the values of
+// variables, knows no escape within '…', and would end with an error that shows the value.
 type Output struct {
 	Kafka         *Kafka         `json:"kafka,omitempty"`
 	Logstash      *Logstash      `json:"logstash,omitempty"`
@@ -29,7 +32,7 @@ type Kafka struct {
 	Compression string                    `json:"compression,omitempty"` // none, snappy, lz4 or gzip; lz4 if empty
 	Acks        *int                      `json:"acks,omitempty"`        // 1, or -1 for all in-sync replicas; 1 if nil
 	Username    string                    `json:"username,omitempty"`
-	Password    *corev1.SecretKeySelector `json:"password,omitempty"` // in a Secret beside the Pod
+	Password    *corev1.SecretKeySelector `json:"password,omitempty"`
 	TLS         *TLS                      `json:"tls,omitempty"`
 }
 
@@ -44,7 +47,7 @@ type Elasticsearch struct {
 	Hosts    []string                  `json:"hosts"`           // URLs
 	Index    string                    `json:"index,omitempty"` // of streams that name none; without it they have to
 	Username string                    `json:"username,omitempty"`
-	Password *corev1.SecretKeySelector `json:"password,omitempty"` // in a Secret beside the Pod
+	Password *corev1.SecretKeySelector `json:"password,omitempty"`
 	TLS      *TLS                      `json:"tls,omitempty"`
 }
 
