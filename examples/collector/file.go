@@ -137,6 +137,9 @@ func (s *session) admitAll(ctx context.Context, name string, in io.Reader) (bad 
 		if !s.o.shard.Owns(r.UID) {
 			continue
 		}
+		if err := r.Validate(r.Last, 0); err != nil { // it will be dropped and counted
+			s.e.log.Error("an Event can't be shipped", "file", name, "error", err)
+		}
 		for errors.Is(s.admit(&r, false), eventsink.ErrFull) {
 			if !s.await(ctx, roomy) {
 				return bad, ctx.Err()

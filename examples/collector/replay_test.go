@@ -43,6 +43,14 @@ func TestReplayReadsWhatKubectlPrints(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out, "\n"))
 }
 
+func TestReplaySaysWhatItDrops(t *testing.T) {
+	code, out, errs := runIt(t, `{"metadata":{"namespace":"shop","name":"e"}}`, "replay", "-")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Empty(t, out)
+	require.Contains(t, errs, "Event shop/e: metadata.uid")
+	require.Contains(t, errs, "1 dropped")
+}
+
 func TestReplayGoesOnBehindABadLine(t *testing.T) {
 	lines := strings.SplitAfter(read(t, sample), "\n")
 	code, out, errs := runIt(t, lines[0]+"{\"kind\":\n"+lines[1]+"[1]\n", "replay", "-")
