@@ -34,7 +34,7 @@ func commands() []command {
 		{"get", "KEY | RESOURCE [NAME]", "print objects as YAML", get},
 		{"list", "", "list keys", list},
 		{"dump", "", "write all objects: a directory of YAML, or NDJSON", dump},
-		{"grep", "-e REGEXP", "find text in objects", grep},
+		{"grep", "REGEXP", "find text in objects", grep},
 		{"stats", "", "count and add up by kind, namespace, format, encryption and lease", stats},
 		{"history", "KEY", "show what happened to one key", history},
 		{"undelete", "", "print manifests of what was deleted", undelete},

@@ -60,6 +60,9 @@ func TestCommands(t *testing.T) {
 		{args: "get -f " + shop + " /registry/configmaps/shop/none", code: 1, err: "not found"},
 		{args: "get -f " + shop + " configmaps motto -n shop", out: []string{"text: proved"}},
 		{args: "get -f " + shop + " configmaps motto -n other", code: 1, err: "nothing matches"},
+		{args: "get -f " + shop + " cm motto -n shop", out: []string{"text: proved"}},
+		{args: "get -f " + shop + " service", out: []string{"kind: Service"}},
+		{args: "get -f " + shop + " widget.example.com", out: []string{"kind: Widget"}},
 		{args: "get -f " + shop + " secrets -n shop --encryption-config " + config, out: []string{"password: <redacted>"}},
 		{args: "get -f " + shop + " secrets -n shop --show-secrets --encryption-config " + config, out: []string{"password: aHVudGVyMg=="}},
 		{args: "get -f " + shop + " /registry/secrets/shop/db", code: 1, err: "secretbox:v1:box"},
@@ -81,13 +84,16 @@ func TestCommands(t *testing.T) {
 		{args: "grep -f " + shop + " -e si.e --encryption-config " + config, out: []string{"/registry/example.com/widgets/shop/w:8:  size: 3\n"}},
 		{args: "grep -f " + shop + " -e si.e --keys --encryption-config " + config, out: []string{"/registry/example.com/widgets/shop/w\n"}},
 		{args: "grep -f " + shop + " -e hunter2|aHVudGVyMg --encryption-config " + config, code: 1, err: "nothing matches"},
-		{args: "grep -f " + shop, code: 1, err: "no -e"},
+		{args: "grep -f " + shop, code: 1, err: "which REGEXP"},
+		{args: "grep -f " + shop + " size: -e size:", code: 1, err: "two patterns"},
+		{args: "grep -f " + shop + " si.e --keys --encryption-config " + config, out: []string{"/registry/example.com/widgets/shop/w\n"}},
 		{args: "grep -f " + shop + " -e (", code: 1, err: "parsing regexp"},
 		{args: "stats -f " + shop + " --top 2", code: 2, out: []string{"secretbox:v1:box", "tombstones       2", "more)"}},
 		{args: "history -f " + shop + " /registry/configmaps/shop/motto --diff --yaml", out: []string{"version 2 of generation 4", "- data.text: \"prove it\"\n+ data.text: \"proved\"\n", "text: prove it"}},
 		{args: "history -f " + shop + " /registry/deployments/shop/web", out: []string{"# revision 10: deleted"}},
 		{args: "history -f " + shop + " /registry/none", code: 1, err: "not found"},
 		{args: "history -f " + shop, code: 1, err: "which KEY"},
+		{args: "history -f " + shop + " configmaps", code: 1, err: "write a KEY"},
 		{args: "undelete -f " + shop, out: []string{"kind: Deployment", "-uid", "-kind: Pod", "-status"}},
 		{args: "undelete -f " + shop + " --owned", out: []string{"kind: Pod", "-nodeName", "-ownerReferences"}},
 		{args: "undelete -f " + shop + " --since-rev 11", code: 1, err: "nothing was deleted"},
@@ -99,6 +105,7 @@ func TestCommands(t *testing.T) {
 		{args: "carve -f " + shop},
 		{args: "wal testdata/nothing", code: 1, err: "does not exist"},
 		{args: "wal", code: 1, err: "which DIR"},
+		{args: "wal " + shop, code: 1, err: "is a file"},
 		{args: "list --endpoints http://127.0.0.1:1 -f x", code: 1, err: "choose one"},
 		{args: "list -f " + shop + " --sensitive Pod", code: 1, err: "KIND:PATH"},
 		{args: "get -f " + shop + " widgets --sensitive Widget.example.com:spec.size", out: []string{"size: <redacted>"}},
@@ -179,4 +186,17 @@ func TestEncode(t *testing.T) {
 	redacted := cli(t, []byte(plain.out)).out
 	require.Contains(t, cli(t, []byte(redacted), "encode").err, "redacted")
 	require.Equal(t, exitFailed, cli(t, []byte("a: [hunter2"), "encode").code)
+}
+
+// TestPlural gives every built-in resource by its singular name and its short ones.
+func TestPlural(t *testing.T) {
+	for singular, want := range map[string]string{
+		"pod": "pods", "ingress": "ingresses", "networkpolicy": "networkpolicies", "storageclass": "storageclasses", "endpoints": "endpoints",
+		"priorityclass": "priorityclasses", "configmap": "configmaps", "gateway": "gateways", "pods": "pods", "sts": "statefulsets", "no": "nodes",
+	} {
+		require.Equal(t, want, plural(singular))
+	}
+	for short, want := range shortNames {
+		require.Equal(t, want, plural(want), short)
+	}
 }

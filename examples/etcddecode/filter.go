@@ -21,7 +21,7 @@ type filter struct {
 
 func (f *filter) add(fs *flag.FlagSet) {
 	fs.StringVar(&f.prefix, "prefix", "", "only keys that begin with this, /registry/pods/ say")
-	fs.StringVar(&f.resource, "resource", "", "only this resource, by its plural name: pods, deployments, widgets.example.com")
+	fs.StringVar(&f.resource, "resource", "", "only this resource: pods, deploy, widgets.example.com")
 	fs.StringVar(&f.namespace, "n", "", "only this namespace")
 	fs.StringVar(&f.name, "name", "", "only names that match this pattern: web-*")
 	fs.StringVar(&f.kind, "kind", "", "only this kind: Pod")
@@ -67,13 +67,14 @@ func (f *filter) query(rev int64) etcddb.Query {
 		return q
 	}
 	resource, group, _ := strings.Cut(f.resource, ".")
+	resources := plural(resource)
 	q.Match = func(key []byte) bool {
 		k, ok := etcddecode.ParseKey(string(key))
 		if !ok {
 			return false
 		}
 		// Keys of built-in kinds lack the group.
-		if f.resource != "" && (k.Resource != resource || group != "" && k.Group != "" && k.Group != group) {
+		if f.resource != "" && (k.Resource != resource && k.Resource != resources || group != "" && k.Group != "" && k.Group != group) {
 			return false
 		}
 		if f.namespace != "" && (len(k.Rest) != 2 || k.Rest[0] != f.namespace) {

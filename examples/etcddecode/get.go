@@ -46,6 +46,8 @@ func get(ctx context.Context, args []string, s streams) error {
 	return w.close(w.getAll(ctx, as, *format == "yaml"))
 }
 
+var errNoMatch = errors.New("nothing matches; list shows which keys there are")
+
 // escapePattern makes a pattern that matches a name and nothing else.
 func escapePattern(name string) string {
 	return strings.NewReplacer("\\", "\\\\", "*", "\\*", "?", "\\?", "[", "\\[").Replace(name)
@@ -106,7 +108,7 @@ func (w *walk) getAll(ctx context.Context, as render, documents bool) error {
 		}
 	}
 	if w.object == 0 && w.failed == 0 {
-		return errors.New("nothing matches")
+		return errNoMatch
 	}
 	return ctx.Err()
 }

@@ -13,15 +13,20 @@ import (
 
 func grep(ctx context.Context, args []string, s streams) error {
 	var w walk
-	fs := newFlags("grep -e REGEXP", "Prints key, line number and line where the YAML of an object matches (RE2 syntax). What is redacted does not.", s)
+	fs := newFlags("grep REGEXP", "Prints key, line number and line where the YAML of an object matches (RE2 syntax). What is redacted does not.", s)
 	w.add(fs)
-	pattern := fs.String("e", "", "regular expression")
+	pattern := fs.String("e", "", "regular expression, for those that begin with -")
 	keys := fs.Bool("keys", false, "only print the keys of objects that match")
-	if _, err := parse(fs, args, 0); err != nil {
+	rest, err := parse(fs, args, 1)
+	switch {
+	case err != nil:
 		return err
-	}
-	if *pattern == "" {
-		return errors.New("no -e REGEXP")
+	case len(rest) == 1 && *pattern != "":
+		return errors.New("two patterns: write REGEXP or -e REGEXP")
+	case len(rest) == 1:
+		*pattern = rest[0]
+	case *pattern == "":
+		return errors.New("grep for which REGEXP?")
 	}
 	re, err := regexp.Compile(*pattern)
 	if err != nil {
@@ -58,7 +63,7 @@ func grep(ctx context.Context, args []string, s streams) error {
 		}
 	}
 	if found == 0 && w.failed == 0 {
-		return w.close(errors.New("nothing matches"))
+		return w.close(errNoMatch)
 	}
 	return w.close(ctx.Err())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/kubewright/kubewright/etcddecode"
 	"github.com/kubewright/kubewright/etcddecode/etcddb"
@@ -62,7 +63,11 @@ func (h *historian) show(ctx context.Context, from store, key string) error {
 			return err
 		}
 	}
-	if !found && h.failed == 0 {
+	switch {
+	case found || h.failed > 0:
+	case !strings.HasPrefix(key, "/"):
+		return fmt.Errorf("%s: %w; write a KEY as list shows it, such as /registry/configmaps/shop/motto", key, etcddb.ErrNotFound)
+	default:
 		return fmt.Errorf("%s: %w", key, etcddb.ErrNotFound)
 	}
 	return errors.Join(ctx.Err(), h.failed.orNil())

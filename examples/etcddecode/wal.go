@@ -24,6 +24,9 @@ func wal(ctx context.Context, args []string, s streams) error {
 	if len(rest) == 0 {
 		return errors.New("the log in which DIR?")
 	}
+	if info, err := os.Stat(rest[0]); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is a file; write the data directory of etcd, or its member/wal", rest[0])
+	}
 	decoder, err := d.decoder()
 	if err != nil {
 		return err
