@@ -33,6 +33,9 @@ func CallerFromSecret(name string, data map[string][]byte) (Caller, error) {
 			c.Mode = Mode(text)
 		case "allow-api-key":
 			c.AllowAPIKey = text == "true"
+			if !c.AllowAPIKey && text != "false" {
+				p.add("secret of caller %s: %s: %q: write true or false", name, entry, shorten(text))
+			}
 		case "api-keys":
 			if err := decodeStrict(data[entry], &c.APIKeys); err != nil {
 				p.add("secret of caller %s: %s: %w", name, entry, err)
