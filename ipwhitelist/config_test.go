@@ -260,6 +260,13 @@ func TestCallersFromKubernetesSecrets(t *testing.T) {
 	require.ErrorContains(t, err, "billing")
 	_, err = CallersFromFS(fstest.MapFS{"billing/active": {Data: make([]byte, 2<<20)}})
 	require.ErrorContains(t, err, "more than")
+	for mode, ok := range map[os.FileMode]bool{0o440: true, 0o600: true, 0o644: false, 0o460: false} {
+		_, err = CallersFromFS(fstest.MapFS{"billing/mode": {Data: []byte("ip"), Mode: mode}})
+		require.Equal(t, ok, err == nil, mode)
+		if !ok {
+			require.ErrorContains(t, err, "secret of caller billing: mode: mode "+mode.String()+": others can read it: set defaultMode: 0440")
+		}
+	}
 	_, err = CallersFromFS(fstest.MapFS{"billing/sub/x": {}})
 	require.Error(t, err)
 	_, err = CallersFromFS(os.DirFS(filepath.Join(t.TempDir(), "none")))

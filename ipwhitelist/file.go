@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -79,6 +80,9 @@ func checkMembers(d *json.Decoder, depth int) error {
 	return err
 }
 
+// readable reports whether others than the owner, or than its group for reading, can do anything with a file.
+func readable(m fs.FileMode) bool { return m.Perm()&0o027 != 0 }
+
 // LoadFile reads a key file that others can't read: its mode must be 0600 or less; group read is allowed, since that is
 // how Kubernetes mounts Secrets under an fsGroup.
 func LoadFile(path string) (Config, error) {
@@ -91,7 +95,7 @@ func LoadFile(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("ipwhitelist: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o027 != 0 {
+	if !info.Mode().IsRegular() || readable(info.Mode()) {
 		return Config{}, fmt.Errorf("ipwhitelist: %s: mode %s: it holds secrets: chmod 600, or defaultMode: 0440 with an fsGroup in a Pod", path, info.Mode())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
