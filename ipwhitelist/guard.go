@@ -47,7 +47,8 @@ type Route struct {
 	// io.EOF. The handler must read up to there before what it does counts, and undo it when Read fails, with
 	// [httpsig.ErrDigest] in place of the last part of a body that is not the signed one. A json.Decoder stops at the end
 	// of a value, which somebody on the way can have put in front of a lot of white space: not for handlers that decode and
-	// act.
+	// act. By then it is too late to go by the address: in modes either and report, too, a body that is not the signed one
+	// fails.
 	Stream bool
 	// UnsignedBody accepts signatures that do not cover the body, for uploads that can't be read twice. It is not safe:
 	// whoever is on the way can replace the body. [httpsig.Sign] with a nil body makes them, and [httpsig.Transport] never.

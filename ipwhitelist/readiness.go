@@ -31,10 +31,11 @@ type Readiness struct {
 //     long as Criteria.Quiet.
 //   - either → report: the same, with MinRequests; and if the step sets off the canary of a rule, nothing has relied on its
 //     addresses for as long.
-//   - report → signature: the same, and API keys must be allowed in mode signature or out of use for as long; and if the
-//     caller is the last one that keeps a rule open, all the rule's addresses were watched, and nothing has relied on them,
-//     for as long. If others keep the rule open, unsigned requests from there are still admitted, so that the step breaks
-//     nothing; it protects only handlers behind [RequireCaller].
+//   - report → signature: the same, and API keys must be allowed in mode signature or out of use for as long; and unless a
+//     caller in mode ip or either keeps a rule open, all the rule's addresses were watched, and nothing has relied on them,
+//     for as long. Others in mode report do not count, since they may take the same step today. If the rule stays open,
+//     unsigned requests from there are still admitted, so that the step breaks nothing; it protects only handlers behind
+//     [RequireCaller].
 //
 // What somebody who has seen a request of the caller can send from elsewhere does not block, or he could hold a migration
 // up for ever; it is a note ([CallerUsage.Suspect]). A neighbour behind the same proxy can: that is why addresses go.
@@ -117,12 +118,12 @@ func (r Report) relied(out *Readiness, rule RuleUsage, quiet time.Duration) {
 		}
 	}
 	switch {
-	case out.To == ModeReport && rule.CanaryPercent > 0 && most <= ModeReport.openness():
+	case out.To == ModeSignature && most > ModeReport.openness():
+		out.Notes = append(out.Notes, fmt.Sprintf("rule %s stays open for %s: unsigned requests from it are admitted as before", rule.Name, open))
+		return
+	case out.To == ModeReport && most <= ModeReport.openness() && rule.CanaryPercent > 0:
 		out.Notes = append(out.Notes, fmt.Sprintf("rule %s: its canary begins to refuse %d %% of what relies on its address alone", rule.Name, rule.CanaryPercent))
 	case out.To != ModeSignature:
-		return
-	case open != "":
-		out.Notes = append(out.Notes, fmt.Sprintf("rule %s stays open for %s: unsigned requests from it are admitted as before", rule.Name, open))
 		return
 	}
 	if rule.Since.After(r.Since) && r.Until.Sub(rule.Since) < quiet {

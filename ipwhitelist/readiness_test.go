@@ -87,6 +87,9 @@ func TestReadinessTellsWhatItCannotJudge(t *testing.T) {
 			r.Rules[0].CanaryPercent, r.Rules[0].IPOnly, r.Rules[0].Callers = 20, ago(0, 5), []string{"billing", "shop"}
 		}, "", "[]"},
 		{"no canary", ModeEither, func(r *Report) { r.Rules[0].IPOnly = ago(0, 5) }, "", "[]"},
+		{"another could take the same step at the same time", ModeReport, func(r *Report) {
+			r.Rules[0].IPOnly, r.Rules[0].Callers, r.Callers[1].Mode = ago(0, 5), []string{"billing", "shop"}, ModeReport
+		}, "5 requests relied on its address alone", "[]"},
 		{"another's override closes the rule", ModeReport, func(r *Report) {
 			r.Rules[0].IPOnly, r.Rules[0].Callers = ago(0, 5), []string{"billing", "shop"}
 			r.Callers[1].Override = &Override{ModeSignature, now.Add(-time.Hour), now.Add(time.Hour), "INC-7"}
