@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -20,6 +21,7 @@ import (
 // server verifies what it gets, and answers as told.
 type server struct {
 	*httptest.Server
+	mu       sync.Mutex // between handlers: one may have lost its connection to the next
 	now      time.Time
 	requests []*http.Request
 	bodies   []string
@@ -33,6 +35,8 @@ func newServer(t *testing.T, start func(*httptest.Server)) *server {
 	k := sharedSecret(t)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		_, err := Verify(FromServer(r), k, s.now, Window{})
 		s.requests, s.bodies, s.errs = append(s.requests, r), append(s.bodies, string(body)), append(s.errs, err)
 		if s.answer != nil {
