@@ -301,12 +301,12 @@ func (c *check) count(err error) {
 
 // countFailure says whose failure it is. It is the caller's own if it comes from one of the caller's addresses. From
 // elsewhere, somebody who has seen one of its requests can send the right signature with a body of his, and from anywhere
-// he can send all of it again, after it has succeeded: neither may hold up the caller's migration. A stranger who only
-// claims to be the caller is nobody.
+// he can send all of it again, after it has succeeded: neither may hold up the caller's migration; nor may what is refused
+// in each mode alike. A stranger who only claims to be the caller is nobody.
 func (g *Guard) countFailure(c *check, r Reason) {
 	own := c.key != nil && c.rule != nil && c.rule.lists(c.key.caller)
 	switch {
-	case own && r != ReasonReplayed:
+	case own && r.ofCredential():
 		c.key.caller.usage.failed.add(c.d.Time)
 		c.key.caller.usage.failures.add(r)
 	case c.proven:

@@ -82,7 +82,7 @@ func (r Report) Readiness(caller string, c Criteria) Readiness {
 		out.quiet(r.Until.Sub(u.Failed.Last) >= c.Quiet, "%d credentials failed, the last at %s: %s", u.Failed.Count, stamp(u.Failed.Last), listReasons(u.Failures))
 	}
 	if u.Suspect.Count > 0 {
-		out.Notes = append(out.Notes, fmt.Sprintf("%d right credentials were sent again, or from elsewhere and not accepted, the last at %s: %s: retries, a signer that signs once and sends often, or somebody who has seen them", u.Suspect.Count, stamp(u.Suspect.Last), listReasons(u.Suspects)))
+		out.Notes = append(out.Notes, fmt.Sprintf("%d right credentials were not accepted, and hold nothing up, the last at %s: %s: retries, a signer that signs once and sends often, routes for others, or somebody who has seen them", u.Suspect.Count, stamp(u.Suspect.Last), listReasons(u.Suspects)))
 	}
 	for _, k := range r.Keys {
 		if k.Caller == caller && !k.NotAfter.IsZero() && k.Used.Count > 0 && r.Until.Sub(k.Used.Last) < c.Quiet {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -111,6 +112,35 @@ func TestReadinessTellsWhatItCannotJudge(t *testing.T) {
 		require.Equal(t, c.blocker == "", got.Ready, "%s: %v", c.name, got.Blockers)
 		require.Contains(t, fmt.Sprint(got.Blockers), c.blocker, c.name)
 		require.Equal(t, got, r.Readiness("billing", Criteria{Quiet: -time.Hour}), "a negative time is no time at all")
+	}
+}
+
+// What is refused, or breaks, whatever the mode is, does not hold a step up.
+func TestWhatNoStepChanges(t *testing.T) {
+	for _, mode := range []Mode{ModeIP, ModeEither, ModeReport} {
+		w := newWorld(t, mode)
+		w.now = w.now.Add(8 * 24 * time.Hour)
+		for i := range w.config.Callers[0].Keys {
+			w.config.Callers[0].Keys[i].NotAfter = w.now.Add(time.Hour)
+		}
+		require.NoError(t, w.g.Replace(w.config))
+		for range 100 {
+			w.do(Route{}, w.sign(request(proxy, "GET", "/", ""), "billing.active"))
+		}
+		w.do(Route{Callers: []string{"shop"}}, w.sign(request(proxy, "GET", "/admin", ""), "billing.active"))
+		require.Equal(t, ReasonCaller, w.last().Reason)
+		w.do(Route{Callers: []string{"billing"}}, w.sign(request(proxy, "GET", "/v1/own", ""), "billing.active"))
+		if mode == ModeIP {
+			require.Equal(t, ReasonAddress, w.last().Reason)
+		}
+		r := w.g.Report()
+		require.Zero(t, r.Callers[0].Failed, "%s: %v", mode, r.Callers[0].Failures)
+		require.True(t, r.Readiness("billing", Criteria{}).Ready, mode)
+
+		body := w.sign(request(proxy, "POST", "/", "0123456789"), "billing.active")
+		body.Body = io.NopCloser(io.MultiReader(strings.NewReader("0123"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		w.do(Route{}, body)
+		require.Zero(t, w.g.Report().Callers[0].Failed, "%s: %v", mode, w.g.Report().Callers[0].Failures)
 	}
 }
 

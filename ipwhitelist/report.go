@@ -36,8 +36,8 @@ type CallerUsage struct {
 	Failures map[Reason]uint64 `json:"failures,omitempty"`
 	// Suspect had the right signature or API key, and need not be the caller's doing, since somebody who has seen one of
 	// its requests can send this: a signature that had been accepted before, from wherever, or from an address that is not
-	// the caller's with another body. They are refused in each mode, but for those that the address admits, and do not
-	// hold up a migration.
+	// the caller's with another body. Beside them are bodies that broke off, and calls of routes that are for others. They
+	// are refused in each mode, but for those that the address admits, and do not hold up a migration.
 	Suspect  Event             `json:"suspect"`
 	Suspects map[Reason]uint64 `json:"suspects,omitempty"`
 }
@@ -141,8 +141,8 @@ func cloneOverride(o *Override) *Override {
 const maxGap = 15 * time.Minute
 
 // MergeReports adds up reports of replicas, and of a process before it restarted. Modes and states are those of the
-// report that ends last. Since is the beginning of the time that was watched without a gap of more than 15 minutes; give
-// it the report of each replica, or what the missing one saw is missing.
+// report that ends last. Since is the beginning of the time that was watched without a gap of more than 15 minutes. Give
+// it the report of each replica, or what the missing one saw is missing, and one of each process, or it counts twice.
 func MergeReports(reports ...Report) Report {
 	reports = slices.Clone(reports)
 	slices.SortStableFunc(reports, func(a, b Report) int {
