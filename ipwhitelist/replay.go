@@ -63,11 +63,14 @@ type stretch struct{ from, to time.Time }
 
 func (s stretch) holds(t time.Time) bool { return !t.Before(s.from) && !t.After(s.to) }
 
-func (s stretch) with(o stretch) stretch {
-	if s.from.IsZero() || o.from.Before(s.from) {
-		s.from = o.from
+// add makes the stretch hold t, too.
+func (s *stretch) add(t time.Time) {
+	if s.from.IsZero() || t.Before(s.from) {
+		s.from = t
 	}
-	return stretch{s.from, later(s.to, o.to)}
+	if t.After(s.to) {
+		s.to = t
+	}
 }
 
 // maxStretches bounds how many times are kept apart. More than one or two are those of a clock that was set back and
@@ -124,7 +127,7 @@ func (m *MemoryReplay) Add(_ context.Context, n Nonce) (bool, error) {
 	}
 	m.now.seen[id] = struct{}{}
 	m.now.counts[n.Key]++
-	m.now.until = m.now.until.with(stretch{n.Until, n.Until})
+	m.now.until.add(n.Until)
 	return true, nil
 }
 
@@ -147,6 +150,10 @@ func (m *MemoryReplay) turn(now time.Time) {
 }
 
 func (m *MemoryReplay) forgot(until time.Time) bool {
+	n := len(m.forgotten)
+	if n == 0 || until.After(m.forgotten[n-1].to) {
+		return false // unless the clock was set back
+	}
 	return slices.ContainsFunc(m.forgotten, func(s stretch) bool { return s.holds(until) })
 }
 
@@ -163,12 +170,13 @@ func (m *MemoryReplay) forget(s stretch) {
 			kept = append(kept, o)
 			continue
 		}
-		s = s.with(o)
+		s.add(o.from)
+		s.add(o.to)
 	}
 	at, _ := slices.BinarySearchFunc(kept, s, func(a, b stretch) int { return a.from.Compare(b.from) })
 	m.forgotten = slices.Insert(kept, at, s)
 	if len(m.forgotten) > maxStretches { // the oldest are the least likely to come again
-		m.forgotten[1] = m.forgotten[1].with(m.forgotten[0])
+		m.forgotten[1].add(m.forgotten[0].from)
 		m.forgotten = m.forgotten[1:]
 	}
 }

@@ -136,6 +136,26 @@ func TestMemoryReplayAfterAClockThatWasAhead(t *testing.T) {
 	require.False(t, added, "a time whose nonces are forgotten")
 }
 
+// However often a process had nothing to do, what it remembers of the past is bounded, and holds all of it.
+func TestMemoryReplayForgetsInBoundedRoom(t *testing.T) {
+	m := memory(t, 0, 0, 0)
+	now := time.Unix(1_800_000_000, 0)
+	var all []Nonce
+	for i := range 40 {
+		at := now.Add(time.Duration(i) * 10 * time.Minute)
+		all = append(all, Nonce{"k", fmt.Sprint(i), at, at.Add(time.Minute)})
+		added, err := m.Add(t.Context(), all[i])
+		require.NoError(t, err)
+		require.True(t, added)
+	}
+	require.LessOrEqual(t, len(m.forgotten), maxStretches)
+	for _, n := range all {
+		added, err := m.Add(t.Context(), n) // sets the clock back
+		require.NoError(t, err)
+		require.False(t, added)
+	}
+}
+
 func TestMemoryReplayAcceptsWhatIsNew(t *testing.T) {
 	m := memory(t, 0, 0, 0)
 	now := time.Unix(1_800_000_000, 0)

@@ -115,7 +115,7 @@ func TestKeygenAndSign(t *testing.T) {
 	out, _, code = runCommand(t, "sign", "-key-file", path, "-explain", "http://orders.svc.example.com/v1/orders")
 	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, out, "@authority ")
-	for _, args := range [][]string{{"http://x/"}, {"-key-file", path}, {"-key-file", path, "-H", "x", "http://x/"}, {"-key-file", path, "-d", "@/none", "http://x/"}, {"-key-file", path, "http://x/%zz"}} {
+	for _, args := range [][]string{{"http://x/"}, {"-key-file", path}, {"-key-file", path, "-H", "x", "http://x/"}, {"-key-file", path, "-d", "@/none", "http://x/"}, {"-key-file", path, "http://x/%zz"}, {"-key-file", path, "ftp:/x"}, {"-key-file", path, "orders"}} {
 		_, _, code = runCommand(t, append([]string{"sign"}, args...)...)
 		require.Equal(t, cli.ExitUsage, code, "%v", args)
 	}
