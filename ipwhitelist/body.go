@@ -55,11 +55,13 @@ func (c *check) openBody() error {
 // streamFailed counts what is found out after the decision.
 func (c *check) streamFailed(r Reason) { c.g.countFailure(c, r) }
 
-// readBody reads at most one byte more than the limit. It trusts a length only up to the limit.
+// readBody reads at most one byte more than the limit. It makes room for what is announced only as far as the default
+// limit: who announces much, and sends nothing, must not cost memory where routes allow more.
 func readBody(r io.Reader, length, limit int64) ([]byte, error) {
 	if length < 0 {
-		length = min(limit, 4<<10)
+		length = 4 << 10
 	}
+	length = min(length, limit, defaultMaxBody)
 	buf := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
 	_, err := buf.ReadFrom(io.LimitReader(r, limit+1))
 	return buf.Bytes(), err
