@@ -150,8 +150,8 @@ func cloneConfig(c Config) (own Config, sum [sha256.Size]byte, err error) {
 }
 
 // Watch calls load every so often, 0 or less is 10 s, replaces the configuration when it differs, and returns when ctx
-// ends. What can't be loaded, or is wrong, leaves the last good configuration in place. report, if not nil, is told each attempt that
-// changed or failed. Polling sees what a kubelet does to a mounted Secret, which watches of files miss.
+// ends. What can't be loaded, or is wrong, leaves the last good configuration in place. report, if not nil, is told each
+// attempt that changed or failed. Polling sees what a kubelet does to a mounted Secret, which watches of files miss.
 func (g *Guard) Watch(ctx context.Context, every time.Duration, load func() (Config, error), report func(error)) {
 	if every <= 0 {
 		every = 10 * time.Second

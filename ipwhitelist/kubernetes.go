@@ -76,9 +76,9 @@ func keyLine(s State, words []string) (Key, error) {
 }
 
 // CallersFromFS reads mounted Secrets: one directory a caller, named after it, with the entries that [CallerFromSecret]
-// knows as files, which others can't read ([LoadFile]). Names that begin with a dot, which kubelets use for the swap of a mount, are passed over. It reads
-// everything twice: half of a mount from before its swap and half from behind it could lack a key that moves from one
-// entry to another.
+// knows as files, which others can't read ([LoadFile]). Names that begin with a dot, which kubelets use for the swap of
+// a mount, are passed over. It reads everything twice: half of a mount from before its swap and half from behind it
+// could lack a key that moves from one entry to another.
 func CallersFromFS(fsys fs.FS) ([]Caller, error) {
 	last, err := readCallers(fsys)
 	for range 3 {

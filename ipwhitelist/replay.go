@@ -80,8 +80,8 @@ const maxStretches = 16
 // NewMemoryReplay makes a memory for so many nonces, of which perKey may be of one key; 0 is 1,000,000 and half of
 // total. Each is kept for retention at least, 0 is 2 minutes, and at most twice that: it must not be less than
 // [httpsig.Window.Retention] of the guard's window. What does not fit is refused, so make room for twice the retention:
-// the default is good for 4,000 requests a second, and half as many by one key; 5,000 need 1,200,000. perKey keeps a key from
-// using up what others need; a caller with several keys has several times as much, so leave room for two in a rotation.
+// the default is good for 4,000 requests a second, and half as many by one key; 5,000 need 1,200,000. perKey keeps a key
+// from using up what others need; a caller with several keys has several times as much.
 func NewMemoryReplay(total, perKey int, retention time.Duration) (*MemoryReplay, error) {
 	m := &MemoryReplay{max: total, perKey: perKey, retention: retention}
 	if m.max == 0 {
@@ -194,8 +194,8 @@ func (m *MemoryReplay) Len() int {
 const sharedMargin = 30 * time.Second
 
 // NewSharedReplay makes a memory of all replicas from a function that sets a key of a store if it is not set, and
-// reports whether it did: in Redis, SET key 1 NX PX with the milliseconds from now until then. PXAT would do only as long as
-// Redis' clock is right: if it is two minutes ahead, each key is gone at once, and replays pass.
+// reports whether it did: in Redis, SET key 1 NX PX with the milliseconds from now until then. PXAT would do only as long
+// as Redis' clock is right: if it is two minutes ahead, each key is gone at once, and replays pass.
 //
 // The function must not try again: if an answer is lost, the second attempt finds the key of the first one, and a request
 // that was never carried out looks replayed. The store must not evict: with another maxmemory-policy than noeviction,

@@ -26,7 +26,8 @@ type Request struct {
 	digest string // what Content-Digest will be, when signing
 }
 
-// maxBase bounds what is hashed for a stranger: the signature base, and each value in it, so that twice as much is looked at.
+// maxBase bounds what is hashed for a stranger: the signature base, and each value in it, so that at most twice as much is
+// looked at.
 const maxBase = 16 << 10
 
 // Errors of requests that can't have a signature, whoever sends them.

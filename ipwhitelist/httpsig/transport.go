@@ -46,10 +46,11 @@ const maxOffset = 15 * time.Minute
 
 // Transport is an [http.RoundTripper] that signs requests. It is safe for concurrent use.
 //
-// It signs a clone: the caller's request stays as it was, and each hop of a redirect is signed for itself, or not at all
-// if it leads to a host that is not listed. An answer 401 is tried once more, with a new signature, when that is safe:
-// if the server says "replayed" and the method is safe, or there is an Idempotency-Key, since net/http resends such
-// requests below us when a kept-alive connection dies; and if it says "expired" and the clock could be corrected. Every other answer is the caller's.
+// It signs a clone: the caller's request stays as it was, and each hop of a redirect is signed for itself, or not at
+// all if it leads to a host that is not listed. An answer 401 is tried once more, with a new signature, when that is
+// safe: if the server says "replayed" and the method is safe, or there is an Idempotency-Key, since net/http resends
+// such requests below us when a kept-alive connection dies; and if it says "expired" and the clock could be corrected.
+// Every other answer is the caller's.
 type Transport struct {
 	o      TransportOptions
 	hosts  map[string]bool // with scheme or without
