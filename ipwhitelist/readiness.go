@@ -100,11 +100,12 @@ func (r Report) Readiness(caller string, c Criteria) Readiness {
 
 // quiet keeps what was measured: against the step, or, if it is long enough ago, for whoever knows of a rare job.
 func (out *Readiness) quiet(long bool, format string, args ...any) {
-	list := &out.Blockers
+	text := fmt.Sprintf(format, args...)
 	if long {
-		list = &out.Notes
+		out.Notes = append(out.Notes, "before the quiet time: "+text)
+		return
 	}
-	*list = append(*list, fmt.Sprintf(format, args...))
+	out.Blockers = append(out.Blockers, text)
 }
 
 // relied looks at a rule which the step could close, or whose canary it could set off.

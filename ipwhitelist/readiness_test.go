@@ -76,7 +76,7 @@ func TestReadinessTellsWhatItCannotJudge(t *testing.T) {
 		change        func(*Report)
 		blocker, note string
 	}{
-		{"a monthly job", ModeReport, func(r *Report) { r.Rules[0].IPOnly = ago(8*day, 5) }, "", "5 requests relied on its address alone, the last at 2026-11-13"},
+		{"a monthly job", ModeReport, func(r *Report) { r.Rules[0].IPOnly = ago(8*day, 5) }, "", "before the quiet time: rule a: 5 requests relied on its address alone, the last at 2026-11-13"},
 		{"failed long ago", ModeReport, func(r *Report) { r.Callers[0].Failed = ago(8*day, 5) }, "", "5 credentials failed, the last at 2026-11-13"},
 		{"API key long ago", ModeReport, func(r *Report) { r.Callers[0].APIKey = ago(8*day, 5) }, "", "set allow_api_key"},
 		{"a key that ends", ModeReport, func(r *Report) {

@@ -102,7 +102,7 @@ func printReport(out io.Writer, r ipwhitelist.Report) error {
 	line := func(cells ...any) { _, _ = fmt.Fprintln(w, strings.Join(texts(cells), "\t")) } // Flush has the error
 	line(fmt.Sprintf("observed from %s to %s", when(r.Since), when(r.Until)))
 	line("")
-	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "SUSPECT", "LAST SIGNED", "WHY")
+	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "SUSPECT", "LAST SIGNED", "NOT ACCEPTED FOR")
 	for _, c := range r.Callers {
 		mode := string(c.Mode)
 		if c.Override.ActiveAt(r.Until) {
