@@ -25,7 +25,8 @@ func (c *check) openBody() error {
 	body, digest := c.body, c.r.Header.Get("Content-Digest")
 	switch {
 	case c.shadow():
-		c.body = newDigestBody(body, digest, -1, c.streamFailed)
+		c.body = newDigestBody(body, digest, c.o.maxBody(), c.streamFailed)
+		c.body.(*digestBody).shadow = true
 		return nil
 	case c.r.ContentLength > c.o.maxBody():
 		return &Error{ReasonTooLarge, nil}
@@ -54,11 +55,13 @@ func (c *check) openBody() error {
 // streamFailed counts what is found out after the decision.
 func (c *check) streamFailed(r Reason) { c.g.countFailure(c, r) }
 
-// readBody reads at most one byte more than the limit. It trusts a length only up to the limit.
+// readBody reads at most one byte more than the limit. It makes room for what is announced only as far as the default
+// limit: who announces much, and sends nothing, must not cost memory where routes allow more.
 func readBody(r io.Reader, length, limit int64) ([]byte, error) {
 	if length < 0 {
-		length = min(limit, 4<<10)
+		length = 4 << 10
 	}
+	length = min(length, limit, defaultMaxBody)
 	buf := bytes.NewBuffer(make([]byte, 0, length+bytes.MinRead))
 	_, err := buf.ReadFrom(io.LimitReader(r, limit+1))
 	return buf.Bytes(), err
@@ -84,24 +87,23 @@ func (f *failing) Read(p []byte) (int, error) {
 }
 
 // digestBody hashes what is read. It looks one byte ahead: what it hands out is never the end of the body, unless the
-// digest is right. So a handler that stops at the end of a JSON value, or after Content-Length bytes, is as safe as one
-// that waits for io.EOF.
+// digest is right. So a handler that stops after Content-Length bytes is as safe as one that waits for io.EOF. One that
+// stops at the end of a JSON value is not: somebody on the way can have put his own there, and white space behind it.
 type digestBody struct {
 	body   io.ReadCloser
 	ahead  *bufio.Reader
 	hash   hash.Hash
 	digest string
-	left   int64 // -1: check and report, but hand everything out
-	shadow bool
+	left   int64
+	shadow bool // report, once, what is wrong, but hand everything out
 	failed func(Reason)
+	told   bool
 	err    error
 }
 
-// newDigestBody makes a body of at most limit bytes; a negative limit makes one that only reports.
+// newDigestBody makes a body of at most limit bytes.
 func newDigestBody(body io.ReadCloser, digest string, limit int64, failed func(Reason)) *digestBody {
-	return &digestBody{
-		body: body, ahead: bufio.NewReader(body), hash: sha256.New(), digest: digest, left: limit, shadow: limit < 0, failed: failed,
-	}
+	return &digestBody{body: body, ahead: bufio.NewReader(body), hash: sha256.New(), digest: digest, left: limit, failed: failed}
 }
 
 // Read returns [httpsig.ErrDigest] instead of the last bytes and io.EOF if the body is not the signed one, and an
@@ -118,17 +120,16 @@ func (b *digestBody) Read(p []byte) (int, error) {
 	if err == nil {
 		_, err = b.ahead.Peek(1)
 	}
-	if !b.shadow {
-		if b.left -= int64(n); b.left < 0 {
-			return b.fail(ReasonTooLarge, nil)
+	b.left -= int64(n)
+	if b.left < 0 {
+		if refused := b.fail(ReasonTooLarge, nil); refused != nil {
+			return 0, refused
 		}
-	}
-	if errors.Is(err, io.EOF) {
-		if digestErr := httpsig.CheckDigest(b.digest, [sha256.Size]byte(b.hash.Sum(nil))); digestErr != nil {
-			if !b.shadow {
-				return b.fail(ReasonDigest, digestErr)
+	} else if errors.Is(err, io.EOF) {
+		if wrong := httpsig.CheckDigest(b.digest, [sha256.Size]byte(b.hash.Sum(nil))); wrong != nil {
+			if refused := b.fail(ReasonDigest, wrong); refused != nil {
+				return 0, refused
 			}
-			b.failed(ReasonDigest)
 		}
 	}
 	b.err = err
@@ -138,34 +139,45 @@ func (b *digestBody) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-func (b *digestBody) fail(r Reason, err error) (int, error) {
-	b.failed(r)
-	b.err = &Error{r, err}
-	return 0, b.err
+// fail counts what is wrong with the body, and returns the error that ends it, if it does.
+func (b *digestBody) fail(r Reason, err error) error {
+	if !b.told {
+		b.told = true
+		b.failed(r)
+	}
+	if !b.shadow {
+		b.err = &Error{r, err}
+	}
+	return b.err
 }
 
 func (b *digestBody) Close() error { return b.body.Close() }
 
-// limitBody ends a body that nothing was signed about.
-func limitBody(body io.ReadCloser, limit int64) io.ReadCloser {
-	return &limitedBody{body, limit}
-}
-
+// limitedBody ends a body that nothing was signed about, or only counts that it would.
 type limitedBody struct {
 	io.ReadCloser
-	left int64
+	left   int64
+	shadow bool
+	failed func(Reason)
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.left < 0 {
+		if b.shadow {
+			return b.ReadCloser.Read(p)
+		}
 		return 0, &Error{ReasonTooLarge, nil}
 	}
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return n - 1, &Error{ReasonTooLarge, nil}
+	if b.left -= int64(n); b.left >= 0 {
+		return n, err
 	}
-	return n, err
+	b.failed(ReasonTooLarge)
+	if b.shadow {
+		return n, err
+	}
+	return n - 1, &Error{ReasonTooLarge, nil}
 }

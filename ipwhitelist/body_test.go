@@ -154,6 +154,14 @@ func TestBodiesSurviveTheFallback(t *testing.T) {
 	require.Equal(t, ReasonBody, w.last().Reason)
 }
 
+// Room is made as bytes arrive, not as they are announced.
+func TestAnnouncedBodiesCostNothing(t *testing.T) {
+	data, err := readBody(strings.NewReader("x"), 1<<30, 1<<30)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(data))
+	require.Less(t, cap(data), 2<<20)
+}
+
 func TestUnsignedBody(t *testing.T) {
 	w := newWorld(t, ModeEither)
 	r := w.sign(request(nowhere, "PUT", "/", ""), "billing.active")

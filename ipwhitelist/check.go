@@ -191,11 +191,11 @@ func (c *check) spend() error {
 			return err
 		}
 	}
-	if c.o.UnsignedBody && c.parts.Body && !c.sig.Covers("content-digest") && !c.shadow() {
-		if c.r.ContentLength > c.o.maxBody() {
+	if c.o.UnsignedBody && c.parts.Body && !c.sig.Covers("content-digest") {
+		if c.r.ContentLength > c.o.maxBody() && !c.shadow() {
 			return &Error{ReasonTooLarge, nil}
 		}
-		c.body = limitBody(c.body, c.o.maxBody())
+		c.body = &limitedBody{ReadCloser: c.body, left: c.o.maxBody(), shadow: c.shadow(), failed: c.streamFailed}
 	}
 	// Not with the request's end: who replays and goes away must not be able to make the memory fail.
 	ctx := context.WithoutCancel(c.r.Context())
@@ -214,8 +214,11 @@ func (c *check) spend() error {
 	case err == nil && added:
 		return nil
 	}
-	if _, ok := c.body.(*digestBody); ok { // nothing is read of it, and the address may still admit the request
-		c.body = c.r.Body
+	switch b := c.body.(type) { // nothing is read of it, and the address may still admit the request
+	case *digestBody:
+		c.body = b.body
+	case *limitedBody:
+		c.body = b.ReadCloser
 	}
 	if err != nil {
 		return &Error{ReasonUnavailable, err}
@@ -265,7 +268,9 @@ func (c *check) admitIP() bool {
 			return false
 		}
 	}
-	if c.d.Shadow == "" {
+	// A good credential in mode ip relies on the address like none. Where the rule lists the caller, that keeps the rule
+	// open; under another's rule, nothing else would tell that it is still needed.
+	if c.d.Shadow == "" || !c.rule.lists(c.key.caller) {
 		c.rule.usage.ipOnly.add(c.d.Time)
 		c.sample()
 	}
@@ -296,12 +301,12 @@ func (c *check) count(err error) {
 
 // countFailure says whose failure it is. It is the caller's own if it comes from one of the caller's addresses. From
 // elsewhere, somebody who has seen one of its requests can send the right signature with a body of his, and from anywhere
-// he can send all of it again, after it has succeeded: neither may hold up the caller's migration. A stranger who only
-// claims to be the caller is nobody.
+// he can send all of it again, after it has succeeded: neither may hold up the caller's migration; nor may what is refused
+// in each mode alike. A stranger who only claims to be the caller is nobody.
 func (g *Guard) countFailure(c *check, r Reason) {
 	own := c.key != nil && c.rule != nil && c.rule.lists(c.key.caller)
 	switch {
-	case own && r != ReasonReplayed:
+	case own && r.ofCredential():
 		c.key.caller.usage.failed.add(c.d.Time)
 		c.key.caller.usage.failures.add(r)
 	case c.proven:

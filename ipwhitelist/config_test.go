@@ -49,9 +49,9 @@ func TestParseConfigIsStrict(t *testing.T) {
 		`{"version":1,"Version":2}`:                              "lower case",
 		`{"callers":[{"name":"a","mode":"ip","mode":"either"}]}`: `"mode" stands twice`,
 		`{"version":"1"}`:                                        "version",
-		`[`:                                                      "EOF",
-		``:                                                       "EOF",
-		`{"version":`:                                            "EOF",
+		`[`:                                                      "half written",
+		``:                                                       "half written",
+		`{"version":`:                                            "half written",
 		`{"ver\u017fion":1}`:                                     "lower case", // ſ folds to s
 		strings.Repeat("[", 100):                                 "nests",
 		strings.Repeat(" ", maxFile+1):                           "more than",
@@ -243,11 +243,12 @@ func TestCallersFromKubernetesSecrets(t *testing.T) {
 	require.NoError(t, err)
 
 	for entry, c := range map[string]struct{ data, says string }{
-		"activ":    {text, "write mode, next, active"},
-		"active":   {text[:50], "characters"},
-		"next":     {text + " tomorrow", "the time behind it"},
-		"retiring": {text + " a b", "a key on each line"},
-		"api-keys": {"[{}", "EOF"},
+		"activ":         {text, "write mode, next, active"},
+		"active":        {text[:50], "characters"},
+		"next":          {text + " tomorrow", "the time behind it"},
+		"retiring":      {text + " a b", "a key on each line"},
+		"api-keys":      {"[{}", "half written"},
+		"allow-api-key": {"yes", "write true or false"},
 	} {
 		_, err := CallerFromSecret("billing", map[string][]byte{entry: []byte(c.data)})
 		require.ErrorContains(t, err, c.says, entry)
@@ -259,6 +260,13 @@ func TestCallersFromKubernetesSecrets(t *testing.T) {
 	require.ErrorContains(t, err, "billing")
 	_, err = CallersFromFS(fstest.MapFS{"billing/active": {Data: make([]byte, 2<<20)}})
 	require.ErrorContains(t, err, "more than")
+	for mode, ok := range map[os.FileMode]bool{0o440: true, 0o600: true, 0o644: false, 0o460: false} {
+		_, err = CallersFromFS(fstest.MapFS{"billing/mode": {Data: []byte("ip"), Mode: mode}})
+		require.Equal(t, ok, err == nil, mode)
+		if !ok {
+			require.ErrorContains(t, err, "secret of caller billing: mode: mode "+mode.String()+": others can read it: set defaultMode: 0440")
+		}
+	}
 	_, err = CallersFromFS(fstest.MapFS{"billing/sub/x": {}})
 	require.Error(t, err)
 	_, err = CallersFromFS(os.DirFS(filepath.Join(t.TempDir(), "none")))

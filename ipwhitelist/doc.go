@@ -24,6 +24,20 @@
 // an address that a rule gets is watched from then on. A step back is always possible, an [Override] is one
 // for at most 24 hours.
 //
+// Back to mode ip is a step to what was before: there only the address counts again, so callers that sign from elsewhere
+// are refused. The way out in need is mode either.
+//
+// # Behind a proxy
+//
+// A signature is for the Host and the request target as the caller sent them. A proxy in front of the guard must pass on
+// both byte for byte; if it changes the Host, Options.Authority says what callers sign for. nginx does that with proxy_pass
+// without a URI and "proxy_set_header Host $http_host". A httputil.ReverseProxy sends another Host unless Rewrite sets
+// Out.Host to In.Host, encodes the path anew, and drops what it can't parse of a query, as "?a;b". Middleware in the same
+// process that changes the URL, such as [http.StripPrefix], does not matter: the guard looks at RequestURI.
+//
+// If a signature does not match, Options.Observer is told ReasonMAC, and [httpsig.Explain] shows which part of the request
+// differs from what the caller's side shows.
+//
 // # Laws
 //
 //   - A request that a signature admits is the one that was signed, and was not admitted before.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -18,9 +19,6 @@ func ParseConfig(data []byte) (Config, error) {
 	if len(data) > maxFile {
 		return Config{}, fmt.Errorf("ipwhitelist: %d bytes of configuration, more than %d", len(data), maxFile)
 	}
-	if err := checkMembers(json.NewDecoder(bytes.NewReader(data)), 0); err != nil {
-		return Config{}, fmt.Errorf("ipwhitelist: %w", err)
-	}
 	var c Config
 	if err := decodeStrict(data, &c); err != nil {
 		return Config{}, fmt.Errorf("ipwhitelist: %w", err)
@@ -29,6 +27,11 @@ func ParseConfig(data []byte) (Config, error) {
 }
 
 func decodeStrict(data []byte, into any) error {
+	if err := checkMembers(json.NewDecoder(bytes.NewReader(data)), 0); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the JSON text is empty, or ends before its end: it may be half written")
+	} else if err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
@@ -77,6 +80,9 @@ func checkMembers(d *json.Decoder, depth int) error {
 	return err
 }
 
+// readable reports whether others than the owner, or than its group for reading, can do anything with a file.
+func readable(m fs.FileMode) bool { return m.Perm()&0o027 != 0 }
+
 // LoadFile reads a key file that others can't read: its mode must be 0600 or less; group read is allowed, since that is
 // how Kubernetes mounts Secrets under an fsGroup.
 func LoadFile(path string) (Config, error) {
@@ -89,8 +95,8 @@ func LoadFile(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("ipwhitelist: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o027 != 0 {
-		return Config{}, fmt.Errorf("ipwhitelist: %s: mode %s: it holds secrets: chmod 600", path, info.Mode())
+	if !info.Mode().IsRegular() || readable(info.Mode()) {
+		return Config{}, fmt.Errorf("ipwhitelist: %s: mode %s: it holds secrets: chmod 600, or defaultMode: 0440 with an fsGroup in a Pod", path, info.Mode())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {

@@ -43,11 +43,15 @@ type Route struct {
 	Callers []string
 	// MaxBody bounds the body of signed requests; 0 is 1 MiB, more is 413.
 	MaxBody int64
-	// Stream hands the body to the handler as it comes, and not as a whole: the handler must be able to undo what it did
-	// when the last Read fails with [httpsig.ErrDigest]. The last part of the body is never handed out unverified.
+	// Stream hands the body to the handler as it comes, and not as a whole: nothing of it is proven before Read returns
+	// io.EOF. The handler must read up to there before what it does counts, and undo it when Read fails, with
+	// [httpsig.ErrDigest] in place of the last part of a body that is not the signed one. A json.Decoder stops at the end
+	// of a value, which somebody on the way can have put in front of a lot of white space: not for handlers that decode and
+	// act. By then it is too late to go by the address: in modes either and report, too, a body that is not the signed one
+	// fails.
 	Stream bool
 	// UnsignedBody accepts signatures that do not cover the body, for uploads that can't be read twice. It is not safe:
-	// whoever is on the way can replace the body.
+	// whoever is on the way can replace the body. [httpsig.Sign] with a nil body makes them, and [httpsig.Transport] never.
 	UnsignedBody bool
 	// Cover are fields that must be signed if the request has them, beside those of the profile.
 	Cover httpsig.Fields
@@ -88,10 +92,16 @@ func New(c Config, o Options) (*Guard, error) {
 			problems = append(problems, fmt.Errorf("ipwhitelist: authority: %w", err))
 		}
 	}
-	if o.Replay == nil {
+	if o.ReplayTimeout < 0 {
+		problems = append(problems, fmt.Errorf("ipwhitelist: replay timeout %s: write how long a nonce may take, or 0", o.ReplayTimeout))
+	}
+	switch m, own := o.Replay.(*MemoryReplay); {
+	case o.Replay == nil:
 		m, err := NewMemoryReplay(0, 0, o.Window.Retention())
 		problems = append(problems, err)
 		o.Replay = m
+	case own && m.retention < o.Window.Retention():
+		problems = append(problems, fmt.Errorf("ipwhitelist: replay: nonces are remembered for %s, and signatures of the window are good for up to %s: give NewMemoryReplay its Retention", m.retention, o.Window.Retention()))
 	}
 	g.o = o
 	text, err := httpsig.GenerateKey("unknown", rand.Reader)
@@ -139,10 +149,13 @@ func cloneConfig(c Config) (own Config, sum [sha256.Size]byte, err error) {
 	return own, sha256.Sum256(text), nil
 }
 
-// Watch calls load now and then, replaces the configuration when it differs, and returns when ctx ends. What can't be
-// loaded, or is wrong, leaves the last good configuration in place. report, if not nil, is told each attempt that
-// changed or failed. Polling sees what a kubelet does to a mounted Secret, which watches of files miss.
+// Watch calls load every so often, 0 or less is 10 s, replaces the configuration when it differs, and returns when ctx
+// ends. What can't be loaded, or is wrong, leaves the last good configuration in place. report, if not nil, is told each
+// attempt that changed or failed. Polling sees what a kubelet does to a mounted Secret, which watches of files miss.
 func (g *Guard) Watch(ctx context.Context, every time.Duration, load func() (Config, error), report func(error)) {
+	if every <= 0 {
+		every = 10 * time.Second
+	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

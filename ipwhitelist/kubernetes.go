@@ -33,6 +33,9 @@ func CallerFromSecret(name string, data map[string][]byte) (Caller, error) {
 			c.Mode = Mode(text)
 		case "allow-api-key":
 			c.AllowAPIKey = text == "true"
+			if !c.AllowAPIKey && text != "false" {
+				p.add("secret of caller %s: %s: %q: write true or false", name, entry, shorten(text))
+			}
 		case "api-keys":
 			if err := decodeStrict(data[entry], &c.APIKeys); err != nil {
 				p.add("secret of caller %s: %s: %w", name, entry, err)
@@ -73,9 +76,9 @@ func keyLine(s State, words []string) (Key, error) {
 }
 
 // CallersFromFS reads mounted Secrets: one directory a caller, named after it, with the entries that [CallerFromSecret]
-// knows as files. Names that begin with a dot, which kubelets use for the swap of a mount, are passed over. It reads
-// everything twice: half of a mount from before its swap and half from behind it could lack a key that moves from one
-// entry to another.
+// knows as files, which others can't read ([LoadFile]). Names that begin with a dot, which kubelets use for the swap of
+// a mount, are passed over. It reads everything twice: half of a mount from before its swap and half from behind it
+// could lack a key that moves from one entry to another.
 func CallersFromFS(fsys fs.FS) ([]Caller, error) {
 	last, err := readCallers(fsys)
 	for range 3 {
@@ -128,14 +131,26 @@ func readSecret(fsys fs.FS, dir string) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		text, err := io.ReadAll(io.LimitReader(file, limit+1))
+		text, err := readEntry(file, limit)
 		if err := errors.Join(err, file.Close()); err != nil {
-			return nil, err
-		}
-		if len(text) > limit {
-			return nil, fmt.Errorf("%s has more than %d bytes", f.Name(), limit)
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
 		}
 		data[f.Name()] = text
 	}
 	return data, nil
+}
+
+func readEntry(f fs.File, limit int64) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if readable(info.Mode()) {
+		return nil, fmt.Errorf("mode %s: others can read it: set defaultMode: 0440 of the volume, and an fsGroup", info.Mode())
+	}
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("more than %d bytes", limit)
+	}
+	return text, err
 }

@@ -73,7 +73,7 @@ func TestWhoHasSeenARequestCannotHoldUpAMigration(t *testing.T) {
 			report := w.g.Report()
 			ready := report.Readiness("billing", Criteria{})
 			require.Empty(t, ready.Blockers)
-			require.Contains(t, fmt.Sprint(ready.Notes), "sent again")
+			require.Contains(t, fmt.Sprint(ready.Notes), "hold nothing up")
 			require.Zero(t, report.Callers[0].Failed.Count)
 			require.Positive(t, report.Callers[0].Suspect.Count)
 		})

@@ -72,6 +72,17 @@ func (r Reason) Status() int {
 	return http.StatusUnauthorized
 }
 
+// ofCredential reports whether a caller that is about to depend on its credential has to mend something. A body that broke
+// off would have done so without a signature; a route for others refuses in each mode, and one for the caller admits it from
+// mode either on.
+func (r Reason) ofCredential() bool {
+	switch r {
+	case ReasonReplayed, ReasonBody, ReasonCaller, ReasonAddress:
+		return false
+	}
+	return true
+}
+
 // title is the member of the problem (RFC 9457) for people.
 func (r Reason) title() string {
 	switch r.Status() {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -47,19 +48,40 @@ type MemoryReplay struct {
 	mu        sync.Mutex
 	now, last generation
 	turned    time.Time // when now began
-	forgotten time.Time // nonces that were good until then may have been forgotten
+	forgotten []stretch // in their order: nonces that were good until some time in one of them may have been forgotten
 }
 
 // generation is the nonces of one retention.
 type generation struct {
 	seen   map[[16]byte]struct{}
 	counts map[string]int
+	until  stretch // of all of them
 }
+
+// stretch is a time from its first to its last moment. The zero value is none.
+type stretch struct{ from, to time.Time }
+
+func (s stretch) holds(t time.Time) bool { return !t.Before(s.from) && !t.After(s.to) }
+
+// add makes the stretch hold t, too.
+func (s *stretch) add(t time.Time) {
+	if s.from.IsZero() || t.Before(s.from) {
+		s.from = t
+	}
+	if t.After(s.to) {
+		s.to = t
+	}
+}
+
+// maxStretches bounds how many times are kept apart. More than one or two are those of a clock that was set back and
+// forth, or of a process with little to do.
+const maxStretches = 16
 
 // NewMemoryReplay makes a memory for so many nonces, of which perKey may be of one key; 0 is 1,000,000 and half of
 // total. Each is kept for retention at least, 0 is 2 minutes, and at most twice that: it must not be less than
 // [httpsig.Window.Retention] of the guard's window. What does not fit is refused, so make room for twice the retention:
-// the default is good for 4,000 requests a second, and half as many by one key; 5,000 need 1,200,000.
+// the default is good for 4,000 requests a second, and half as many by one key; 5,000 need 1,200,000. perKey keeps a key
+// from using up what others need; a caller with several keys has several times as much.
 func NewMemoryReplay(total, perKey int, retention time.Duration) (*MemoryReplay, error) {
 	m := &MemoryReplay{max: total, perKey: perKey, retention: retention}
 	if m.max == 0 {
@@ -80,11 +102,12 @@ func NewMemoryReplay(total, perKey int, retention time.Duration) (*MemoryReplay,
 }
 
 func newGeneration() generation {
-	return generation{map[[16]byte]struct{}{}, map[string]int{}}
+	return generation{seen: map[[16]byte]struct{}{}, counts: map[string]int{}}
 }
 
 // Add implements [Replay]. The error is [ErrReplayFull], or that the nonce would have to be kept for longer than this
-// memory keeps any. Whatever the clock does, also backwards, no nonce is new twice.
+// memory keeps any. Whatever the clock does, also backwards, no signature's nonce is new twice: if it comes again to a
+// time whose nonces are forgotten, all of that time are refused.
 func (m *MemoryReplay) Add(_ context.Context, n Nonce) (bool, error) {
 	if n.Until.Sub(n.Now) > m.retention {
 		return false, errors.New("ipwhitelist: a nonce is good for longer than nonces are remembered: raise the retention of NewMemoryReplay")
@@ -96,7 +119,7 @@ func (m *MemoryReplay) Add(_ context.Context, n Nonce) (bool, error) {
 	defer m.mu.Unlock()
 	m.turn(n.Now)
 	_, seen := m.now.seen[id]
-	if _, before := m.last.seen[id]; seen || before || !n.Until.After(m.forgotten) {
+	if _, before := m.last.seen[id]; seen || before || m.forgot(n.Until) {
 		return false, nil
 	}
 	if m.len() >= m.max || m.now.counts[n.Key]+m.last.counts[n.Key] >= m.perKey {
@@ -104,25 +127,58 @@ func (m *MemoryReplay) Add(_ context.Context, n Nonce) (bool, error) {
 	}
 	m.now.seen[id] = struct{}{}
 	m.now.counts[n.Key]++
+	m.now.until.add(n.Until)
 	return true, nil
 }
 
-// turn forgets the last generation when it has been kept for long enough.
+// turn forgets the last generation when it has been kept for long enough, and both when the clock was set back to before
+// they began: what they hold is from a time that may never come, and would stay.
 func (m *MemoryReplay) turn(now time.Time) {
 	if m.turned.IsZero() {
 		m.turned = now
 	}
+	back := m.turned.Sub(now) > m.retention
 	for range 2 {
-		if now.Sub(m.turned) < m.retention {
+		if now.Sub(m.turned) < m.retention && !back {
 			return
 		}
-		if len(m.last.seen) > 0 {
-			m.forgotten = m.turned.Add(m.retention) // its nonces came before turned
-		}
+		m.forget(m.last.until)
 		m.last, m.now = m.now, newGeneration()
 		m.turned = m.turned.Add(m.retention)
 	}
 	m.turned = now // both were empty, or are forgotten
+}
+
+func (m *MemoryReplay) forgot(until time.Time) bool {
+	n := len(m.forgotten)
+	if n == 0 || until.After(m.forgotten[n-1].to) {
+		return false // unless the clock was set back
+	}
+	return slices.ContainsFunc(m.forgotten, func(s stretch) bool { return s.holds(until) })
+}
+
+// forget keeps which nonces can't be told from new ones any more, should the clock be set back. Times that lie apart stay
+// apart: after a clock that was an hour ahead is set right, an hour of nonces must not be refused.
+func (m *MemoryReplay) forget(s stretch) {
+	if s.from.IsZero() {
+		return
+	}
+	near := 2 * m.retention
+	kept := m.forgotten[:0]
+	for _, o := range m.forgotten {
+		if o.from.Sub(s.to) > near || s.from.Sub(o.to) > near {
+			kept = append(kept, o)
+			continue
+		}
+		s.add(o.from)
+		s.add(o.to)
+	}
+	at, _ := slices.BinarySearchFunc(kept, s, func(a, b stretch) int { return a.from.Compare(b.from) })
+	m.forgotten = slices.Insert(kept, at, s)
+	if len(m.forgotten) > maxStretches { // the oldest are the least likely to come again
+		m.forgotten[1].add(m.forgotten[0].from)
+		m.forgotten = m.forgotten[1:]
+	}
 }
 
 func (m *MemoryReplay) len() int { return len(m.now.seen) + len(m.last.seen) }
@@ -138,8 +194,13 @@ func (m *MemoryReplay) Len() int {
 const sharedMargin = 30 * time.Second
 
 // NewSharedReplay makes a memory of all replicas from a function that sets a key of a store if it is not set, and
-// reports whether it did: in Redis, SET key 1 NX PXAT until. Keys begin with prefix and are of one length, whatever the
-// nonce. The store must not evict: with another maxmemory-policy than noeviction, nonces vanish when memory is short.
+// reports whether it did: in Redis, SET key 1 NX PX with the milliseconds from now until then. PXAT would do only as long
+// as Redis' clock is right: if it is two minutes ahead, each key is gone at once, and replays pass.
+//
+// The function must not try again: if an answer is lost, the second attempt finds the key of the first one, and a request
+// that was never carried out looks replayed. The store must not evict: with another maxmemory-policy than noeviction,
+// nonces vanish when memory is short. Nor may it lose what it has acknowledged: a replica that takes over may not know the
+// last nonces. Keys begin with prefix and are of one length, whatever the nonce.
 func NewSharedReplay(prefix string, setNX func(ctx context.Context, key string, until time.Time) (bool, error)) Replay {
 	return sharedReplay{prefix, setNX}
 }

@@ -61,35 +61,98 @@ func TestOneOfManyConcurrentReplays(t *testing.T) {
 	}
 }
 
-// Random steps, with a clock that jumps, against a memory that forgets nothing.
+// Random steps, with a clock that is set back and forth, by seconds and by hours, against a memory that forgets nothing:
+// a signature, whose nonce and end belong together, is accepted once, at whatever time it could be.
 func TestMemoryReplayNeverAcceptsTwice(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for range 50 {
+	fresh, accepted, again := 0, 0, 0
+	for range 100 {
 		m := memory(t, 100_000, 100_000, 2*time.Minute)
-		seen := map[string]time.Time{}
+		seen := map[Nonce]bool{}
+		var all []Nonce
 		now := time.Unix(1_800_000_000, 0)
-		fresh, accepted := 0, 0
-		for range 3000 {
-			switch rng.IntN(50) {
-			case 0:
-				now = now.Add(time.Duration(rng.IntN(600)-200) * time.Second) // also backwards
+		for i := range 1500 {
+			switch rng.IntN(300) {
+			case 0, 1, 2:
+				now = now.Add(time.Duration(rng.IntN(600)-300) * time.Second)
+			case 3:
+				now = now.Add(time.Duration(rng.IntN(7)-3) * time.Hour)
 			default:
 				now = now.Add(time.Duration(rng.IntN(2000)) * time.Millisecond)
 			}
-			n := Nonce{Key: fmt.Sprint("k", rng.IntN(3)), Value: fmt.Sprint(rng.IntN(2000)), Now: now, Until: now.Add(time.Duration(rng.IntN(120)) * time.Second)}
-			added, err := m.Add(t.Context(), n)
-			require.NoError(t, err)
-			until, before := seen[n.Key+n.Value]
-			if added {
-				accepted++
-				require.True(t, !before || until.Before(n.Until) && until.Before(now), "twice while its signature could still be good")
-				seen[n.Key+n.Value] = n.Until
+			n := Nonce{Key: fmt.Sprint("k", i%3), Value: fmt.Sprint(i), Until: now.Add(time.Duration(rng.IntN(120)) * time.Second)}
+			if len(all) > 0 && rng.IntN(3) > 0 {
+				n = all[rng.IntN(len(all))]
+				if n.Until.Before(now) || n.Until.Sub(now) > 2*time.Minute {
+					continue // expired, or from the future
+				}
 			}
-			if !before {
+			send := n
+			send.Now = now
+			added, err := m.Add(t.Context(), send)
+			require.NoError(t, err)
+			switch {
+			case seen[n]:
+				again++
+				require.False(t, added, "twice")
+			case added:
+				accepted++
+			}
+			if !seen[n] {
 				fresh++
 			}
+			seen[n] = seen[n] || added
+			all = append(all, n)
 		}
-		require.Greater(t, accepted, fresh/2, "and it accepts what is new")
+	}
+	require.Greater(t, again, 1000, "and there was something to refuse")
+	require.Greater(t, accepted, fresh/2, "and it accepts what is new")
+}
+
+// Clocks that were an hour ahead for a while, the callers' too, are set right: what is new is accepted, though the memory
+// can't know any more which nonces it has seen in that hour.
+func TestMemoryReplayAfterAClockThatWasAhead(t *testing.T) {
+	m := memory(t, 1000, 1000, 0)
+	now := time.Unix(1_800_000_000, 0)
+	first := Nonce{Key: "k", Value: "first", Now: now.Add(time.Hour), Until: now.Add(time.Hour + time.Minute)}
+	spend := func(from time.Time, minutes int) {
+		for i := range minutes * 60 {
+			at := from.Add(time.Duration(i) * time.Second)
+			added, err := m.Add(t.Context(), Nonce{"k", fmt.Sprint(at), at, at.Add(time.Minute)})
+			require.NoError(t, err)
+			require.True(t, added, at)
+		}
+	}
+	spend(now, 10)
+	added, err := m.Add(t.Context(), first)
+	require.NoError(t, err)
+	require.True(t, added)
+	spend(now.Add(time.Hour), 10)
+	spend(now.Add(12*time.Minute), 40)
+	require.LessOrEqual(t, m.Len(), 240, "the nonces of that hour do not stay")
+	first.Now = now.Add(time.Hour) // a captured signature becomes good again
+	added, err = m.Add(t.Context(), first)
+	require.NoError(t, err)
+	require.False(t, added, "a time whose nonces are forgotten")
+}
+
+// However often a process had nothing to do, what it remembers of the past is bounded, and holds all of it.
+func TestMemoryReplayForgetsInBoundedRoom(t *testing.T) {
+	m := memory(t, 0, 0, 0)
+	now := time.Unix(1_800_000_000, 0)
+	var all []Nonce
+	for i := range 40 {
+		at := now.Add(time.Duration(i) * 10 * time.Minute)
+		all = append(all, Nonce{"k", fmt.Sprint(i), at, at.Add(time.Minute)})
+		added, err := m.Add(t.Context(), all[i])
+		require.NoError(t, err)
+		require.True(t, added)
+	}
+	require.LessOrEqual(t, len(m.forgotten), maxStretches)
+	for _, n := range all {
+		added, err := m.Add(t.Context(), n) // sets the clock back
+		require.NoError(t, err)
+		require.False(t, added)
 	}
 }
 

@@ -36,10 +36,16 @@ type CallerUsage struct {
 	Failures map[Reason]uint64 `json:"failures,omitempty"`
 	// Suspect had the right signature or API key, and need not be the caller's doing, since somebody who has seen one of
 	// its requests can send this: a signature that had been accepted before, from wherever, or from an address that is not
-	// the caller's with another body. They are refused in each mode, but for those that the address admits, and do not
-	// hold up a migration.
+	// the caller's with another body. Beside them are bodies that broke off, and calls of routes that are for others. They
+	// are refused in each mode, but for those that the address admits, and do not hold up a migration.
 	Suspect  Event             `json:"suspect"`
 	Suspects map[Reason]uint64 `json:"suspects,omitempty"`
+}
+
+// modeAt is Mode, or that of an override.
+func (c CallerUsage) modeAt(now time.Time) Mode {
+	config := Caller{Mode: c.Mode, Override: c.Override}
+	return config.ModeAt(now)
 }
 
 // RuleUsage is what the addresses of a rule were used for.
@@ -47,13 +53,15 @@ type RuleUsage struct {
 	Name    string   `json:"name"`
 	Callers []string `json:"callers"`
 	Mode    Mode     `json:"mode"` // of an unsigned request from it
+	// CanaryPercent is that of the configuration.
+	CanaryPercent int `json:"canary_percent,omitempty"`
 	// Prefixes are as [clientip.ParsePrefix] writes them, in order.
 	Prefixes []string `json:"prefixes,omitempty"`
 	// Since is when the rule last got an address that it did not hold before. What that was used for until then, under
 	// another rule or none, is not here.
 	Since time.Time `json:"since,omitzero"`
-	// IPOnly is what its address alone admitted, Canary what it would have and the canary refused, Refused what it did not
-	// admit.
+	// IPOnly is what its address alone admitted, also with a good credential of a caller in mode ip which the rule does not
+	// list; Canary is what it would have and the canary refused, Refused what it did not admit.
 	IPOnly  Event `json:"ip_only"`
 	Canary  Event `json:"canary"`
 	Refused Event `json:"refused"`
@@ -68,7 +76,9 @@ type KeyUsage struct {
 	ID     string `json:"id"`
 	Caller string `json:"caller"`
 	State  State  `json:"state"`
-	Used   Event  `json:"used"`
+	// NotAfter is that of the configuration: when the key ends.
+	NotAfter time.Time `json:"not_after,omitzero"`
+	Used     Event     `json:"used"`
 }
 
 // Report returns what was seen since the guard was made, of the callers, rules and keys of the present configuration.
@@ -89,7 +99,7 @@ func (g *Guard) Report() Report {
 	slices.SortFunc(r.Rules, func(a, b RuleUsage) int { return cmp.Compare(a.Name, b.Name) })
 	for _, keys := range []map[string]*key{s.keys, s.apiKeys} {
 		for _, k := range keys {
-			r.Keys = append(r.Keys, KeyUsage{k.id, k.caller.Name, k.state, k.usage.used.snapshot()})
+			r.Keys = append(r.Keys, KeyUsage{k.id, k.caller.Name, k.state, k.notAfter, k.usage.used.snapshot()})
 		}
 	}
 	slices.SortFunc(r.Keys, func(a, b KeyUsage) int { return cmp.Compare(a.ID, b.ID) })
@@ -98,7 +108,7 @@ func (g *Guard) Report() Report {
 
 func (r *rule) report(now time.Time) RuleUsage {
 	u := RuleUsage{
-		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Callers)), Mode: r.modeAt(now), Since: time.Unix(r.usage.since.Load(), 0).UTC(),
+		Name: r.Name, Callers: slices.Sorted(slices.Values(r.Callers)), Mode: r.modeAt(now), CanaryPercent: r.CanaryPercent, Since: time.Unix(r.usage.since.Load(), 0).UTC(),
 		IPOnly: r.usage.ipOnly.snapshot(), Canary: r.usage.canary.snapshot(), Refused: r.usage.refused.snapshot(),
 	}
 	for _, p := range r.prefixes {
@@ -131,8 +141,8 @@ func cloneOverride(o *Override) *Override {
 const maxGap = 15 * time.Minute
 
 // MergeReports adds up reports of replicas, and of a process before it restarted. Modes and states are those of the
-// report that ends last. Since is the beginning of the time that was watched without a gap of more than 15 minutes; give
-// it the report of each replica, or what the missing one saw is missing.
+// report that ends last. Since is the beginning of the time that was watched without a gap of more than 15 minutes. Give
+// it the report of each replica, or what the missing one saw is missing, and one of each process, or it counts twice.
 func MergeReports(reports ...Report) Report {
 	reports = slices.Clone(reports)
 	slices.SortStableFunc(reports, func(a, b Report) int {

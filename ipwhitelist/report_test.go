@@ -119,7 +119,7 @@ func TestReadiness(t *testing.T) {
 		{"report, an address since yesterday", ModeReport, func(r *Report) { r.Rules[0].Since = now.Add(-day) }, "rule a: observed since 2026-11-20T00:00:00Z: wait until 2026-11-27T00:00:00Z", ""},
 		{"report, replayed", ModeReport, func(r *Report) {
 			r.Callers[0].Suspect, r.Callers[0].Suspects = ago(0, 5), map[Reason]uint64{ReasonReplayed: 3, ReasonDigest: 2}
-		}, "", "5 right credentials were sent again, or from elsewhere and not accepted, the last at 2026-11-21T00:00:00Z: digest 2, replayed 3"},
+		}, "", "5 right credentials were not accepted, and hold nothing up, the last at 2026-11-21T00:00:00Z: digest 2, replayed 3"},
 		{"report, others keep the rule", ModeReport, func(r *Report) {
 			r.Rules[0].Callers = []string{"billing", "shop"}
 			r.Rules[0].IPOnly = ago(0, 5)

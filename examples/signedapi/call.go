@@ -79,7 +79,19 @@ func parseCall(args []string, s streams) (callOptions, error) {
 		return o, cli.Usagef("write one URL behind the flags, and -n and -parallel of at least 1")
 	}
 	o.url = left[0]
-	return o, nil
+	return o, checkURL(o.url)
+}
+
+// checkURL refuses what has no host before anything else has to make sense of it.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err == nil && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		err = fmt.Errorf("%q: write a URL like http://orders.svc.example.com/v1/orders/42", text)
+	}
+	if err != nil {
+		return cli.Usage(err)
+	}
+	return nil
 }
 
 func (o callOptions) client() (*http.Client, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 
@@ -25,7 +26,9 @@ func (p *provider) observe(r *http.Request, d ipwhitelist.Decision) {
 	// What the caller's side can compare with "signedapi sign -explain". Of unknown keys, too: the answer is on its way
 	// when this is done, and must not tell them by its time.
 	if d.Reason == ipwhitelist.ReasonMAC || d.Reason == ipwhitelist.ReasonUnknownKey {
-		if base, err := httpsig.Explain(httpsig.FromServer(r)); err == nil {
+		parts := httpsig.FromServer(r)
+		parts.Authority = cmp.Or(p.o.authority, parts.Authority)
+		if base, err := httpsig.Explain(parts); err == nil {
 			args = append(args, "base", base)
 		}
 	}

@@ -115,7 +115,7 @@ func TestKeygenAndSign(t *testing.T) {
 	out, _, code = runCommand(t, "sign", "-key-file", path, "-explain", "http://orders.svc.example.com/v1/orders")
 	require.Equal(t, cli.ExitOK, code)
 	require.Contains(t, out, "@authority ")
-	for _, args := range [][]string{{"http://x/"}, {"-key-file", path}, {"-key-file", path, "-H", "x", "http://x/"}, {"-key-file", path, "-d", "@/none", "http://x/"}, {"-key-file", path, "http://x/%zz"}} {
+	for _, args := range [][]string{{"http://x/"}, {"-key-file", path}, {"-key-file", path, "-H", "x", "http://x/"}, {"-key-file", path, "-d", "@/none", "http://x/"}, {"-key-file", path, "http://x/%zz"}, {"-key-file", path, "ftp:/x"}, {"-key-file", path, "orders"}} {
 		_, _, code = runCommand(t, append([]string{"sign"}, args...)...)
 		require.Equal(t, cli.ExitUsage, code, "%v", args)
 	}
@@ -157,9 +157,75 @@ func TestReportAndReadiness(t *testing.T) {
 	_, _, code = runCommand(t, "readiness", "-quiet", "30m", "-min-requests", "60", a)
 	require.Equal(t, cli.ExitOK, code)
 	for _, args := range [][]string{{"readiness", "-caller", "x", a}, {"report", "/none"}, {"report", "/dev/null"}, {"report", "-o", "x", a}, {"report", "http://127.0.0.1:1/"}} {
-		_, _, code = runCommand(t, args...)
+		_, errs, code := runCommand(t, args...)
 		require.Equal(t, cli.ExitUsage, code, "%v", args)
+		require.NotContains(t, errs, "%!")
 	}
+	_, errs, code := runCommand(t, "readiness", "-quiet", "-1h", a)
+	require.Equal(t, cli.ExitUsage, code)
+	require.Contains(t, errs, "-quiet")
+}
+
+// A report says what it is of, and why credentials were not accepted.
+func TestReportIsReadable(t *testing.T) {
+	now := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	r := ipwhitelist.Report{
+		Since: now.Add(-time.Hour), Until: now, Unresolved: 3, Unknown: map[ipwhitelist.Reason]uint64{ipwhitelist.ReasonUnknownKey: 7},
+		Callers: []ipwhitelist.CallerUsage{{
+			Name: "billing", Mode: ipwhitelist.ModeReport, Failures: map[ipwhitelist.Reason]uint64{ipwhitelist.ReasonTime: 2, ipwhitelist.ReasonMAC: 1},
+			Suspects: map[ipwhitelist.Reason]uint64{ipwhitelist.ReasonReplayed: 4},
+		}},
+		Rules: []ipwhitelist.RuleUsage{{Name: "egress-a", Canary: ipwhitelist.Event{Count: 1, Last: now}}},
+	}
+	path := filepath.Join(t.TempDir(), "r")
+	writeJSON(t, path, r)
+	out, _, code := runCommand(t, "report", path)
+	require.Equal(t, cli.ExitOK, code)
+	require.Contains(t, out, "observed from 2026-11-20T23:00:00Z to 2026-11-21T00:00:00Z\n")
+	require.Contains(t, out, "mac 1, replayed 4, time 2")
+	require.Regexp(t, `egress-a +0 +1 +0 +2026-11-21T00:00:00Z`, out, "the canary is a use")
+	require.Contains(t, out, "failures of nobody in particular: unknown-key 7\nrequests without a known address: 3\n")
+	out, _, _ = runCommand(t, "readiness", path)
+	require.Contains(t, out, "add those of the replicas that run", "an old report is not today's")
+}
+
+// What a provider has seen survives its restarts, in a file or in its log.
+func TestReportsOfProvidersThatHaveEnded(t *testing.T) {
+	text, err := httpsig.GenerateKey("billing.1", strings.NewReader("0123456789abcdefghijklmnopqrstuv"))
+	require.NoError(t, err)
+	config := ipwhitelist.Config{
+		Version: 1,
+		Callers: []ipwhitelist.Caller{{Name: "billing", Mode: ipwhitelist.ModeReport, Keys: []ipwhitelist.Key{{ID: "billing.1", Secret: ipwhitelist.Secret(text), State: ipwhitelist.Active}}}},
+		Rules:   []ipwhitelist.Rule{{Name: "local", Prefixes: []string{"127.0.0.1"}, Callers: []string{"billing"}}},
+	}
+	saved := filepath.Join(t.TempDir(), "report.json")
+	for range 3 {
+		p := startProvider(t, config, "-report-file="+saved)
+		code, _ := get(t, "http://"+p.api+"/v1/whoami")
+		require.Equal(t, 200, code)
+		p.stop()
+	}
+	out, _, code := runCommand(t, "report", saved)
+	require.Equal(t, cli.ExitOK, code)
+	require.Regexp(t, `local +billing +3 `, out)
+
+	p := startProvider(t, config)
+	get(t, "http://"+p.api+"/v1/whoami")
+	_, logs := p.stop()
+	path := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(path, []byte(logs), 0o600))
+	out, _, code = runCommand(t, "report", path, saved)
+	require.Equal(t, cli.ExitOK, code)
+	require.Regexp(t, `local +billing +4 `, out)
+
+	require.NoError(t, os.WriteFile(saved, []byte("{"), 0o600))
+	_, errs, code := runCommand(t, "serve", "-config", filepath.Join(p.dir, "callers.json"), "-report-file="+saved)
+	require.Equal(t, cli.ExitUsage, code)
+	require.Contains(t, errs, "is no report")
+	require.NoError(t, os.WriteFile(saved, nil, 0o600))
+	_, errs, code = runCommand(t, "report", saved)
+	require.Equal(t, cli.ExitUsage, code)
+	require.Contains(t, errs, "write a URL that ends in /report")
 }
 
 // started is a provider in process.
@@ -331,6 +397,24 @@ func TestServeRefuses(t *testing.T) {
 		_, errs, code := runCommand(t, append([]string{"serve"}, args...)...)
 		require.NotEqual(t, cli.ExitOK, code)
 		require.Contains(t, errs, says)
+	}
+}
+
+// The base in the log is the one that was verified: with -authority, that is not the Host.
+func TestLoggedBase(t *testing.T) {
+	key, err := httpsig.GenerateKey("billing.1", strings.NewReader("0123456789abcdefghijklmnopqrstuv"))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "billing.key")
+	require.NoError(t, os.WriteFile(path, []byte(key), 0o600))
+	config := ipwhitelist.Config{Version: 1}
+	p := startProvider(t, config, "-authority=orders.svc.example.com")
+	_, _, code := runCommand(t, "call", "-key-file", path, "http://"+p.api+"/v1/whoami")
+	require.Equal(t, cli.ExitFailed, code)
+	out, _, code := runCommand(t, "sign", "-explain", "-key-file", path, "http://orders.svc.example.com/v1/whoami")
+	require.Equal(t, cli.ExitOK, code)
+	_, logs := p.stop()
+	for _, line := range strings.Split(out, "\n")[:4] { // method, authority, path, query
+		require.Contains(t, logs, line)
 	}
 }
 

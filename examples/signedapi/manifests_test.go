@@ -65,6 +65,7 @@ func TestManifests(t *testing.T) {
 				require.Equal(t, "serve", c.Args[0])
 				_, err := parseServe(c.Args[1:], streams{})
 				require.NoError(t, err)
+				checkSecretEntries(t, &o.Spec.Template.Spec)
 			}
 		case *corev1.ConfigMap:
 			config, err := ipwhitelist.ParseConfig([]byte(o.Data["config.json"]))
@@ -89,6 +90,27 @@ func checkPod(t *testing.T, p *corev1.PodSpec) {
 		require.NotNil(t, c.ReadinessProbe)
 		require.Contains(t, c.Resources.Limits, corev1.ResourceMemory)
 	}
+}
+
+// checkSecretEntries: whatever a caller's Secret may hold is mounted, and what it does not hold is no error: else the
+// keys of a rotation would not reach the provider.
+func checkSecretEntries(t *testing.T, p *corev1.PodSpec) {
+	t.Helper()
+	var entries []string
+	for _, v := range p.Volumes {
+		if v.Projected == nil {
+			continue
+		}
+		for _, s := range v.Projected.Sources {
+			require.True(t, *s.Secret.Optional)
+			for _, item := range s.Secret.Items {
+				require.Equal(t, "billing/"+item.Key, item.Path)
+				entries = append(entries, item.Key)
+			}
+		}
+	}
+	slices.Sort(entries)
+	require.Equal(t, []string{"active", "allow-api-key", "api-keys", "disabled", "mode", "next", "retiring"}, entries)
 }
 
 // Every metric and every flag that README.md names is there.

@@ -160,7 +160,7 @@ func (u *usage) Collect(ch chan<- prometheus.Metric) {
 func (*usage) collectCallers(r ipwhitelist.Report, count func(*prometheus.Desc, uint64, ...string), gauge func(*prometheus.Desc, float64, ...string)) {
 	mode := description("caller_mode", "1 for the mode of each caller.", "caller", "mode", "override")
 	failed := description("caller_failed_total", "Credentials that failed and came from an address of the caller.", "caller")
-	suspect := description("caller_suspect_total", "Right credentials that were sent again, or from elsewhere and not accepted.", "caller")
+	suspect := description("caller_suspect_total", "Right credentials that were not accepted, and do not hold up a step: sent again, from elsewhere, for routes of others.", "caller")
 	ready := description("caller_ready", "1 if what this process has seen since it started is enough for the caller's next step.", "caller", "to")
 	for _, c := range r.Callers {
 		override := ""

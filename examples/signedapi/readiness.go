@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kubewright/kubewright/ipwhitelist"
 
@@ -21,11 +22,14 @@ func readiness(ctx context.Context, args []string, s streams) error {
 	f := newFlags("readiness", s, readinessHelp)
 	caller := f.String("caller", "", "only this `caller`")
 	var c ipwhitelist.Criteria
-	f.DurationVar(&c.Quiet, "quiet", 0, "how long nothing may have failed or relied on an address (default 168h)")
+	f.DurationVar(&c.Quiet, "quiet", 0, "how long nothing may have failed or relied on an address; more than a month if there are monthly jobs (default 168h)")
 	f.Uint64Var(&c.MinRequests, "min-requests", 0, "how many requests must have been proven (default 100)")
 	left, err := f.ParseFiles(args)
 	if err != nil {
 		return err
+	}
+	if c.Quiet < 0 {
+		return cli.Usagef("-quiet %s: write how long, or leave it out", c.Quiet)
 	}
 	r, err := readReports(ctx, left)
 	if err != nil {
@@ -44,6 +48,9 @@ func readiness(ctx context.Context, args []string, s streams) error {
 	}
 	if !found {
 		return cli.Usagef("no caller %q in the report", *caller)
+	}
+	if age := time.Since(r.Until); age > 15*time.Minute {
+		fmt.Fprintf(&out, "the last report ends at %s, %s ago: add those of the replicas that run\n", when(r.Until), age.Round(time.Minute))
 	}
 	if err := cli.Write(s.Out, out.String()); err != nil || ready {
 		return err

@@ -24,7 +24,8 @@ func newRedisReplay(addr, prefix string) *redisReplay {
 		ContextTimeoutEnabled: true, DisableIdentity: true,
 	})
 	setNX := func(ctx context.Context, key string, until time.Time) (bool, error) {
-		err := client.Do(ctx, "SET", key, 1, "NX", "PXAT", until.UnixMilli()).Err()
+		// Not PXAT: with a clock that is ahead, Redis would take the key and forget it at once.
+		err := client.Do(ctx, "SET", key, 1, "NX", "PX", time.Until(until).Milliseconds()).Err()
 		if errors.Is(err, redis.Nil) { // it is there
 			return false, nil
 		}

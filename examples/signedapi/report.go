@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,8 +21,9 @@ import (
 )
 
 const sourcesHelp = `
-Reports come from URLs (http://…/report of each replica) and from files (serve -report-file). They are added up: give all
-of them, since what a missing one has seen is missing.
+Reports come from URLs (http://…/report of each replica) and from files: those of serve -report-file, or the JSON logs of
+providers that have ended. They are added up: give all of them, since what a missing one has seen is missing, and each
+once, since what stands twice counts twice.
 `
 
 const reportHelp = `
@@ -63,11 +67,11 @@ func readReports(ctx context.Context, sources []string) (ipwhitelist.Report, err
 		if err != nil {
 			return ipwhitelist.Report{}, cli.Usage(err)
 		}
-		var r ipwhitelist.Report
-		if err := json.Unmarshal(text, &r); err != nil || r.Until.IsZero() {
-			return ipwhitelist.Report{}, cli.Usagef("%s: is no report: %w", source, err)
+		reports, err := parseReports(source, text)
+		if err != nil {
+			return ipwhitelist.Report{}, cli.Usage(err)
 		}
-		all = append(all, r)
+		all = append(all, reports...)
 	}
 	return ipwhitelist.MergeReports(all...), nil
 }
@@ -96,25 +100,55 @@ func readSource(ctx context.Context, source string) ([]byte, error) {
 func printReport(out io.Writer, r ipwhitelist.Report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(cells ...any) { _, _ = fmt.Fprintln(w, strings.Join(texts(cells), "\t")) } // Flush has the error
-	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "SUSPECT", "LAST SIGNED")
+	line(fmt.Sprintf("observed from %s to %s", when(r.Since), when(r.Until)))
+	line("")
+	line("CALLER", "MODE", "SIGNED", "API KEY", "FAILED", "SUSPECT", "LAST SIGNED", "NOT ACCEPTED FOR")
 	for _, c := range r.Callers {
 		mode := string(c.Mode)
 		if c.Override.ActiveAt(r.Until) {
 			mode += " (override " + string(c.Override.Mode) + ")"
 		}
-		line(c.Name, mode, c.Signed.Count, c.APIKey.Count, c.Failed.Count, c.Suspect.Count, when(c.Signed.Last))
+		line(c.Name, mode, c.Signed.Count, c.APIKey.Count, c.Failed.Count, c.Suspect.Count, when(c.Signed.Last), reasons(c.Failures, c.Suspects))
 	}
 	line("")
 	line("RULE", "CALLERS", "BY ADDRESS ALONE", "CANARY", "REFUSED", "LAST", "FROM", "PATH", "USER AGENT")
 	for _, u := range r.Rules {
-		line(u.Name, strings.Join(u.Callers, ","), u.IPOnly.Count, u.Canary.Count, u.Refused.Count, when(u.IPOnly.Last), most(u.Addresses), most(u.Paths), most(u.UserAgents))
+		line(u.Name, strings.Join(u.Callers, ","), u.IPOnly.Count, u.Canary.Count, u.Refused.Count, when(last(u.IPOnly, u.Canary)), most(u.Addresses), most(u.Paths), most(u.UserAgents))
 	}
 	line("")
 	line("KEY", "STATE", "USES", "LAST")
 	for _, k := range r.Keys {
 		line(k.ID, k.State, k.Used.Count, when(k.Used.Last))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(r.Unknown) == 0 && r.Unresolved == 0 {
+		return nil
+	}
+	return cli.Write(out, fmt.Sprintf("\nfailures of nobody in particular: %s\nrequests without a known address: %d\n", reasons(r.Unknown), r.Unresolved))
+}
+
+// reasons lists why credentials were not accepted, with how often.
+func reasons(counts ...map[ipwhitelist.Reason]uint64) string {
+	sum := map[ipwhitelist.Reason]uint64{}
+	for _, m := range counts {
+		for r, n := range m {
+			sum[r] += n
+		}
+	}
+	var out []string
+	for _, r := range slices.Sorted(maps.Keys(sum)) {
+		out = append(out, fmt.Sprintf("%s %d", r, sum[r]))
+	}
+	return cmp.Or(strings.Join(out, ", "), "-")
+}
+
+func last(a, b ipwhitelist.Event) time.Time {
+	if b.Last.After(a.Last) {
+		return b.Last
+	}
+	return a.Last
 }
 
 func texts(cells []any) []string {

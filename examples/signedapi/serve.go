@@ -25,6 +25,7 @@ type provider struct {
 	guard   *ipwhitelist.Guard
 	metrics *metrics
 	replay  *redisReplay // nil without -redis
+	reports *reportFile
 }
 
 func serve(ctx context.Context, args []string, s streams) error {
@@ -35,6 +36,9 @@ func serve(ctx context.Context, args []string, s streams) error {
 	p := &provider{o: o, log: o.log.New(s.Err), metrics: newMetrics()}
 	config, err := p.load()
 	if err != nil {
+		return cli.Usage(err)
+	}
+	if p.reports, err = openReportFile(o.reportFile); err != nil {
 		return cli.Usage(err)
 	}
 	options := ipwhitelist.Options{Realm: o.realm, Authority: o.authority, ReplayFailOpen: o.failOpen, Observer: p.observe}
@@ -88,10 +92,13 @@ func (p *provider) run(ctx context.Context) error {
 		})
 	}
 	tasks.Go(func() { p.guard.Watch(ctx, p.o.poll, p.load, p.reloaded) })
+	if p.reports.path != "" {
+		tasks.Go(func() { p.keepReport(ctx) })
+	}
 	p.log.Info("serving", "address", api.Addr().String(), "metrics", side.Addr().String())
 	p.logOverrides()
 	tasks.Wait()
-	return errors.Join(<-errs, <-errs, p.saveReport())
+	return errors.Join(<-errs, <-errs, p.lastReport())
 }
 
 // serveOn serves until ctx ends, and then until requests in flight have ended.
@@ -131,17 +138,6 @@ func (p *provider) logOverrides() {
 			p.log.Warn("override", "caller", c.Name, "mode", c.Mode, "override", o.Mode, "from", o.From, "until", o.Until, "reason", o.Reason)
 		}
 	}
-}
-
-func (p *provider) saveReport() error {
-	if p.o.reportFile == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(p.guard.Report(), "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(p.o.reportFile, text, 0o600)
 }
 
 func (p *provider) routes() http.Handler {

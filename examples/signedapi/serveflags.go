@@ -42,7 +42,7 @@ func parseServe(args []string, s streams) (serveOptions, error) {
 	f.StringVar(&o.authority, "authority", "", "the `host` that callers sign for, if a proxy in front changes it")
 	f.DurationVar(&o.poll, "poll", 10*time.Second, "how often the configuration is read")
 	f.DurationVar(&o.drain, "drain-timeout", 15*time.Second, "how long requests in flight may take on SIGTERM")
-	f.StringVar(&o.reportFile, "report-file", "", "`file` to write the report to on SIGTERM, for readiness")
+	f.StringVar(&o.reportFile, "report-file", "", "`file` of this replica to add the report to, each minute and on SIGTERM (default: the log, on SIGTERM)")
 	o.log = f.Log()
 	if err := f.ParseOnly(args); err != nil {
 		return o, err

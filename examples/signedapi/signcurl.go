@@ -50,6 +50,9 @@ func sign(_ context.Context, args []string, s streams) error {
 	if len(left) != 1 {
 		return cli.Usagef("write one URL behind the flags")
 	}
+	if err := checkURL(left[0]); err != nil {
+		return err
+	}
 	key, err := openKey(*keyPath)
 	if err != nil {
 		return err

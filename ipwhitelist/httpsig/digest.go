@@ -9,7 +9,7 @@ import (
 )
 
 // ErrDigest is the error of a body that is not the one whose digest was signed.
-var ErrDigest = errors.New("content digest")
+var ErrDigest = errors.New("content digest: the body is not the one that was signed, or the field is not one sha-256 alone")
 
 // Digest returns the Content-Digest (RFC 9530) of content with this SHA-256: "sha-256=:…:". It is over the bytes as
 // sent: what decodes Content-Encoding comes behind the verification.

@@ -23,7 +23,7 @@
 //   - A signature verifies only for the method, authority, path, query, covered fields and digest that were signed, byte
 //     for byte as on the wire but for the case of the host and the ports 80 and 443.
 //   - What Parse accepts has one meaning: other parsers of structured fields read the same.
-//   - Nothing of the body is read, and at most 8 KiB of signature headers and 16 KiB of the request are looked at, before
+//   - Nothing of the body is read, and at most 8 KiB of signature headers and 32 KiB of the request are looked at, before
 //     the MAC is known to be right.
 //   - Sign changes neither the request nor its header. No input panics.
 //

@@ -26,7 +26,8 @@ type Request struct {
 	digest string // what Content-Digest will be, when signing
 }
 
-// maxBase bounds what is hashed for a stranger: the signature base, and each value in it.
+// maxBase bounds what is hashed for a stranger: the signature base, and each value in it, so that at most twice as much is
+// looked at.
 const maxBase = 16 << 10
 
 // Errors of requests that can't have a signature, whoever sends them.
@@ -69,7 +70,7 @@ func appendAuthority(b []byte, authority string) ([]byte, error) {
 	if len(host) > 255+len(":65535") {
 		return b, fmt.Errorf("%w: a host of %d bytes", ErrTarget, len(host))
 	}
-	for _, port := range [...]string{":80", ":443"} {
+	for _, port := range [...]string{":80", ":443", ":"} { // an empty port is the default one (RFC 3986, 6.2.3)
 		if rest, ok := strings.CutSuffix(host, port); ok && !strings.HasSuffix(rest, ":") { // not the end of a bare IPv6 address
 			host = rest
 			break
@@ -79,7 +80,7 @@ func appendAuthority(b []byte, authority string) ([]byte, error) {
 		return b, fmt.Errorf("%w: no host", ErrTarget)
 	}
 	if i := span(host, hostByte); i < len(host) {
-		return b, fmt.Errorf("%w: %q in host %q: write it in ASCII, without user or zone", ErrTarget, host[i], shorten(authority))
+		return b, fmt.Errorf("%w: %q in host %q: write it in ASCII, without user or zone", ErrTarget, host[i:i+1], shorten(authority))
 	}
 	start := len(b)
 	b = append(b, host...)
@@ -107,7 +108,10 @@ func splitTarget(target string) (path, query string, err error) {
 		return "", "", fmt.Errorf("%w: %d bytes, more than %d", ErrTarget, len(target), maxBase)
 	}
 	if i := span(target, targetByte); i < len(target) {
-		return "", "", fmt.Errorf("%w: %q in %q: percent-encode it", ErrTarget, target[i], shorten(target))
+		return "", "", fmt.Errorf("%w: %q in %q: percent-encode it", ErrTarget, target[i:i+1], shorten(target))
+	}
+	if target == "" {
+		return "", "", fmt.Errorf("%w: it is empty: servers and httptest.NewRequest set RequestURI, http.NewRequest does not", ErrTarget)
 	}
 	path, query = target, "?"
 	if i := strings.IndexByte(target, '?'); i >= 0 {
@@ -142,7 +146,7 @@ func single(h http.Header, canonical string) (value string, present bool, err er
 	}
 	value = strings.Trim(values[0], " \t")
 	if i := span(value, valueByte); i < len(value) {
-		return "", true, fmt.Errorf("%w: %q in %s: only printable ASCII can be signed", ErrHeader, value[i], canonical)
+		return "", true, fmt.Errorf("%w: %q in %s: only printable ASCII can be signed", ErrHeader, value[i:i+1], canonical)
 	}
 	return value, true, nil
 }

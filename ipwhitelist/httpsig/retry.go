@@ -22,20 +22,23 @@ const (
 func (t *Transport) retry(req *http.Request, res *http.Response) (offset time.Duration, again bool) {
 	switch reasonOf(res) {
 	case ReasonReplayed:
-		return t.Offset(), safe(req.Method)
+		return t.Offset(), repeatable(req)
 	case ReasonExpired:
 		return t.learn(req, res)
 	}
 	return 0, false
 }
 
-// safe methods (RFC 9110, 9.2.1) can be repeated though the first attempt may have been carried out.
-func safe(method string) bool {
-	switch method {
+// repeatable reports whether a request can be sent again though the first attempt may have been carried out: if its method
+// is safe (RFC 9110, 9.2.1), or if it says itself how to tell that. It is what net/http goes by when it resends requests.
+func repeatable(req *http.Request) bool {
+	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return true
 	}
-	return false
+	_, key := req.Header["Idempotency-Key"]
+	_, x := req.Header["X-Idempotency-Key"]
+	return key || x
 }
 
 // learn computes the offset from the answer's Date. Without TLS anyone on the way could have written it.

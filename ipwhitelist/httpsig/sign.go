@@ -41,8 +41,10 @@ type Signed struct {
 	Signature      string
 }
 
-// AddTo sets the fields. Signatures that h has already are replaced: they were for another hop.
+// AddTo sets the fields. A signature and a digest that h has already are replaced: they were for another hop, or another
+// body.
 func (s Signed) AddTo(h http.Header) {
+	delete(h, "Content-Digest") // of a body that there is not
 	if s.ContentDigest != "" {
 		h["Content-Digest"] = []string{s.ContentDigest}
 	}

@@ -23,8 +23,9 @@ type TransportOptions struct {
 	Key func() (*Key, error)
 	// Hosts are those that requests are signed for: "orders.svc.example.com", with a port if it is not 80 or 443, or
 	// "https://orders.svc.example.com" for that scheme alone. Requests to others, redirects among them, are sent as they
-	// are. If Request.Host differs from the URL's host, both must be listed: net/http keeps Request.Host when it follows a
-	// redirect like "//other.example.com/", and that host must not get a signature for the first one.
+	// are: if a server finds a signature "missing", it is not listed, or with another port. If Request.Host differs from the
+	// URL's host, both must be listed: net/http keeps Request.Host when it follows a redirect like "//other.example.com/",
+	// and that host must not get a signature for the first one.
 	Hosts []string
 	// Cover are fields to sign, if a request has them, beside those of the profile.
 	Cover []string
@@ -45,10 +46,11 @@ const maxOffset = 15 * time.Minute
 
 // Transport is an [http.RoundTripper] that signs requests. It is safe for concurrent use.
 //
-// It signs a clone: the caller's request stays as it was, and each hop of a redirect is signed for itself, or not at all
-// if it leads to a host that is not listed. An answer 401 is tried once more, with a new signature, when that is safe:
-// if the server says "replayed" and the method is safe, since net/http resends requests below us when a kept-alive
-// connection dies; and if it says "expired" and the clock could be corrected. Every other answer is the caller's.
+// It signs a clone: the caller's request stays as it was, and each hop of a redirect is signed for itself, or not at
+// all if it leads to a host that is not listed. An answer 401 is tried once more, with a new signature, when that is
+// safe: if the server says "replayed" and the method is safe, or there is an Idempotency-Key, since net/http resends
+// such requests below us when a kept-alive connection dies; and if it says "expired" and the clock could be corrected.
+// Every other answer is the caller's.
 type Transport struct {
 	o      TransportOptions
 	hosts  map[string]bool // with scheme or without
@@ -159,9 +161,6 @@ func (t *Transport) send(req *http.Request, parts Request, b *body, offset time.
 	out := req.Clone(req.Context())
 	if out.Header == nil {
 		out.Header = http.Header{}
-	}
-	if b.digest == "" {
-		out.Header.Del("Content-Digest") // of a body that there is not
 	}
 	signed.AddTo(out.Header)
 	out.Body, out.ContentLength, out.GetBody = b.next, b.size, b.get

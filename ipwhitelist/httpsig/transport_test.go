@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -20,6 +21,7 @@ import (
 // server verifies what it gets, and answers as told.
 type server struct {
 	*httptest.Server
+	mu       sync.Mutex // between handlers: one may have lost its connection to the next
 	now      time.Time
 	requests []*http.Request
 	bodies   []string
@@ -33,6 +35,8 @@ func newServer(t *testing.T, start func(*httptest.Server)) *server {
 	k := sharedSecret(t)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		_, err := Verify(FromServer(r), k, s.now, Window{})
 		s.requests, s.bodies, s.errs = append(s.requests, r), append(s.bodies, string(body)), append(s.errs, err)
 		if s.answer != nil {
@@ -164,6 +168,34 @@ func TestReplayedIsSignedAgain(t *testing.T) {
 	s.answer = func(w http.ResponseWriter, _ *http.Request, _ int) { problem(w, "replayed") }
 	do(t, newTransport(t, s.options(t)), newRequest(t, "GET", s.URL, nil))
 	require.Len(t, s.requests, 2, "once more, not for ever")
+}
+
+// net/http resends a POST with an Idempotency-Key, too, and with the same nonce: to the server the second one is replayed,
+// though the first answer was lost.
+func TestReplayedWithAnIdempotencyKeyIsSignedAgain(t *testing.T) {
+	s := newServer(t, (*httptest.Server).Start)
+	s.answer = func(w http.ResponseWriter, _ *http.Request, n int) {
+		switch n {
+		case 2: // carried out, and the connection dies
+			panic(http.ErrAbortHandler)
+		case 3:
+			problem(w, "replayed")
+		}
+	}
+	tr := newTransport(t, s.options(t))
+	for range 2 { // the first one keeps a connection alive
+		req := newRequest(t, http.MethodPost, s.URL, strings.NewReader("hello"))
+		req.Header.Set("Idempotency-Key", "order-7")
+		status, _ := do(t, tr, req)
+		require.Equal(t, 200, status)
+	}
+	require.Len(t, s.requests, 4)
+	require.Equal(t, s.requests[1].Header["Signature"], s.requests[2].Header["Signature"], "resent below us")
+	require.NotEqual(t, s.requests[2].Header["Signature"], s.requests[3].Header["Signature"])
+	require.Equal(t, "hello", s.bodies[3])
+	req := newRequest(t, http.MethodPost, s.URL, nil)
+	req.Header["X-Idempotency-Key"] = nil // says that it can be repeated, and is not sent
+	require.True(t, repeatable(req))
 }
 
 func TestOtherAnswersAreTheCallers(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 var (
 	ErrCoverage = errors.New("signature coverage")
 	ErrTime     = errors.New("signature time")
-	ErrMAC      = errors.New("signature does not match")
+	ErrMAC      = errors.New("signature does not match: another key, or the request was changed on its way (see Explain)")
 )
 
 // Window is which times are accepted. The zero value is the profile's.

@@ -1,6 +1,7 @@
 package httpsig
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -30,12 +31,17 @@ func TestTargets(t *testing.T) {
 		_, _, err := splitTarget(target)
 		require.ErrorIs(t, err, ErrTarget, target)
 	}
+	_, _, err := splitTarget("")
+	require.ErrorContains(t, err, "httptest.NewRequest")
+	_, _, err = splitTarget("/\u00e4")
+	require.ErrorContains(t, err, `"\xc3" in`)
 }
 
 func TestAuthority(t *testing.T) {
 	for in, want := range map[string]string{
 		"EXAMPLE.com:80": "example.com", "example.com:443": "example.com", "example.com": "example.com", "a:8443": "a:8443",
 		"[2001:DB8::1]:443": "[2001:db8::1]", "[::1]": "[::1]", "a:80:80": "a:80", "example.com.": "example.com.",
+		"example.com:": "example.com", "[::1]:": "[::1]", "2001:db8::": "2001:db8::",
 	} {
 		got, err := Authority(in)
 		require.NoError(t, err, in)
@@ -100,6 +106,21 @@ func TestExtraFields(t *testing.T) {
 	}
 	_, err = Sign(r, nil, k, Params{Created: vectorTime(), Nonce: vectorNonce, Extra: many})
 	require.ErrorContains(t, err, "more than 16 components")
+}
+
+// A header that is used again does not keep the digest of the request before.
+func TestAddToReplacesTheDigest(t *testing.T) {
+	k := sharedSecret(t)
+	r := Request{Method: "POST", Authority: "h", Target: "/", Header: http.Header{}, Body: true}
+	for _, body := range []string{"a", ""} {
+		r.Body = body != ""
+		signed, err := Sign(r, []byte(body), k, Params{Created: vectorTime(), Nonce: vectorNonce})
+		require.NoError(t, err)
+		signed.AddTo(r.Header)
+		_, err = Verify(r, k, vectorTime(), Window{})
+		require.NoError(t, err, body)
+	}
+	require.Empty(t, r.Header["Content-Digest"])
 }
 
 func TestSignRefuses(t *testing.T) {
