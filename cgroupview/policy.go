@@ -103,6 +103,8 @@ func (l *Limits) quotaOf(of scope) (found *Step, r Ratio) {
 func because(l *Limits, n int, s *Step, r Ratio, rule string, wide bool) string {
 	cpus := l.parallelism()
 	switch {
+	case s == nil && !l.Quota.known(): // not to be taken for "there is none"
+		return fmt.Sprintf("%d: %s, the quota is %s", n, l.whyCPUs(), l.Quota.State)
 	case s == nil:
 		return fmt.Sprintf("%d: %s, no quota", n, l.whyCPUs())
 	case n == cpus && !wide && float64(cpus) < r.CPUs():

@@ -155,19 +155,24 @@ func (l *Limits) predict(p Runtime, most int) Prediction {
 // Advice returns settings that make programs do the right thing where they would not by themselves, as NAME=value
 // lines for a container's environment: GOMAXPROCS, NUM_CPUS, JAVA_TOOL_OPTIONS, UV_THREADPOOL_SIZE and, with a memory
 // limit, GOMEMLIMIT at nine tenths of [Limits.Soft]; where their heaps would be [Heap.Wrong], also Java's MaxRAM and
-// NODE_OPTIONS. They go stale when a container is resized in place; [Set] does not.
+// NODE_OPTIONS. They go stale when a container is resized in place; [Set] does not. There is no advice on CPUs while the
+// quota is not visible or unreadable: what can be seen may be the node's number.
 func (l Limits) Advice() []string {
-	n := Ceil.count(&l).N
+	var out, java []string
 	soft := l.Soft()
-	java := fmt.Sprintf("JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=%d", n)
-	if soft.State == Limited && JVMLeaf.heap(&l).Wrong {
-		java += fmt.Sprintf(" -XX:MaxRAM=%d", soft.Bytes)
+	if l.Quota.known() {
+		n := Ceil.count(&l).N
+		out = append(out, fmt.Sprintf("GOMAXPROCS=%d", n), fmt.Sprintf("NUM_CPUS=%d", n))
+		java = append(java, fmt.Sprintf("-XX:ActiveProcessorCount=%d", n))
 	}
-	out := []string{
-		fmt.Sprintf("GOMAXPROCS=%d", n),
-		fmt.Sprintf("NUM_CPUS=%d", n),
-		java,
-		fmt.Sprintf("UV_THREADPOOL_SIZE=%d", max(n, 4)), // its default, for blocking calls, not for computing
+	if soft.State == Limited && JVMLeaf.heap(&l).Wrong {
+		java = append(java, fmt.Sprintf("-XX:MaxRAM=%d", soft.Bytes))
+	}
+	if len(java) > 0 {
+		out = append(out, "JAVA_TOOL_OPTIONS="+strings.Join(java, " "))
+	}
+	if l.Quota.known() {
+		out = append(out, fmt.Sprintf("UV_THREADPOOL_SIZE=%d", max(Ceil.count(&l).N, 4))) // its default, for blocking calls, not for computing
 	}
 	if soft.State == Limited {
 		out = append(out, fmt.Sprintf("GOMEMLIMIT=%d", goMemLimit(soft.Bytes, defaultHeadroom)))

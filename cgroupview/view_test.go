@@ -239,6 +239,21 @@ func TestSamplesOfV1(t *testing.T) {
 	}, s)
 }
 
+// What kernels write of devices: some with nothing to tell on the line of the next one, and those behind NVMe multipath
+// without a number.
+func TestSampleOddDevices(t *testing.T) {
+	fsys := with(busy(), map[string]string{"sys/fs/cgroup/a/b/io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n" +
+		"7:7 7:6 7:5 rbytes=28672 wbytes=0 rios=22 wios=0 dbytes=0 dios=0\n(unknown) rbytes=9 wbytes=9 rios=9 wios=9 dbytes=9 dios=9\n" +
+		"259:0 rbytes=7 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n252:0 "})
+	g, err := Locate(fsys, 0)
+	require.NoError(t, err)
+	var s Sample
+	require.NoError(t, g.Sample(&s))
+	require.Equal(t, []DeviceIO{
+		{8, 0, 1, 2, 5, 3, 4, 6}, {7, 5, 28672, 0, 0, 22, 0, 0}, {259, 0, 7, 0, 0, 1, 0, 0}, {Major: 252},
+	}, s.IO)
+}
+
 // What is wrong with one file is said, and the others are read all the same.
 func TestSampleErrors(t *testing.T) {
 	for file, text := range map[string]string{
