@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -112,10 +113,8 @@ func TestPoliciesAgreeWithPrograms(t *testing.T) {
 			require.Equal(t, a.Automaxprocs, a.Counts[cgroupview.Automaxprocs], "automaxprocs")
 			require.Equal(t, a.Automemlimit, a.Memory, "automemlimit")
 			require.Equal(t, a.Counts[cgroupview.Ceil], a.SetProcs, a.Because)
-			if path, err := exec.LookPath("java"); err == nil {
-				require.Equal(t, java(t, inner, path), a.Counts[cgroupview.JVMLeaf], "JDK 17")
-			} else {
-				t.Log("no java here: the JVM's policy was not judged")
+			for _, j := range javas(t) {
+				require.Equal(t, j.cpus(t, inner), a.Counts[j.policy], j.path)
 			}
 			if path, err := exec.LookPath("node"); err == nil && !inner.v2 {
 				out := inner.output(t, path, "-e", "console.log(os.availableParallelism())")
@@ -125,12 +124,50 @@ func TestPoliciesAgreeWithPrograms(t *testing.T) {
 	}
 }
 
-// java returns the number of CPUs that a JVM sees, from its own words. Only JDK 17 and later patch levels of 11 count as
-// JVMLeaf does.
-func java(t *testing.T, g *group, path string) int {
+// java is a JVM, and the policy by which it counts.
+type java struct {
+	path   string
+	policy cgroupview.Runtime
+}
+
+// javas are the JVMs of this machine, each once. JDK 24, and 21 from 21.0.9 on, look at all levels.
+func javas(t *testing.T) (out []java) {
 	t.Helper()
-	out := g.output(t, path, "-Xint", "-Xshare:auto", "-XshowSettings:system", "-version")
-	m := regexp.MustCompile(`Effective CPU Count: (\d+)`).FindStringSubmatch(out)
+	paths, err := filepath.Glob("/usr/lib/jvm/*/bin/java")
+	require.NoError(t, err)
+	if path, err := exec.LookPath("java"); err == nil {
+		paths = append(paths, path)
+	}
+	seen := map[string]bool{}
+	for _, path := range paths {
+		if path, err = filepath.EvalSymlinks(path); err != nil || seen[path] {
+			continue
+		}
+		seen[path] = true
+		said, err := exec.Command(path, "-Xint", "-version").CombinedOutput() //nolint:gosec // a JVM of this machine
+		require.NoError(t, err, "%s", said)
+		m := regexp.MustCompile(`version "(\d+)(?:\.0\.(\d+))?`).FindStringSubmatch(string(said))
+		require.NotNil(t, m, "%s", said)
+		major, err := strconv.Atoi(m[1])
+		require.NoError(t, err)
+		update, _ := strconv.Atoi(m[2]) // a first release has none
+		j := java{path, cgroupview.JVMLeaf}
+		if major >= 24 || major == 21 && update >= 9 {
+			j.policy = cgroupview.JVM
+		}
+		out = append(out, j)
+	}
+	if out == nil {
+		t.Log("no java here: the JVMs' policies were not judged")
+	}
+	return out
+}
+
+// cpus returns the number of CPUs that the JVM sees, from its own words.
+func (j java) cpus(t *testing.T, g *group) int {
+	t.Helper()
+	out := g.output(t, j.path, "-Xint", "-XX:+UseSerialGC", "-Xlog:gc+init", "-version")
+	m := regexp.MustCompile(`CPUs: \d+ total, (\d+) available`).FindStringSubmatch(out)
 	require.NotNil(t, m, out)
 	n, err := strconv.Atoi(m[1])
 	require.NoError(t, err)
@@ -152,16 +189,15 @@ func TestHeapsAgreeWithPrograms(t *testing.T) {
 				inner.memory(t, c.inner)
 			}
 			a := probe(t, inner)
-			path, err := exec.LookPath("java")
 			if _, noCpuset := os.Stat(inner.dirs["cpuset"] + "/cpuset.cpus"); noCpuset != nil {
 				t.Log("a kernel without the cpuset controller, where JVMs take no container for one: their heap was not judged")
-			} else if err == nil {
-				out := inner.output(t, path, "-XX:+UseSerialGC", "-XX:+PrintFlagsFinal", "-version") // G1 would round up to its regions
-				m := regexp.MustCompile(`MaxHeapSize\s+= (\d+)`).FindStringSubmatch(out)
-				require.NotNil(t, m, out)
-				require.Equal(t, m[1], strconv.FormatUint(a.Heaps[cgroupview.JVMLeaf], 10), "JDK 17")
 			} else {
-				t.Log("no java here: the JVM's heap was not judged")
+				for _, j := range javas(t) {
+					out := inner.output(t, j.path, "-XX:+UseSerialGC", "-XX:+PrintFlagsFinal", "-version") // G1 would round up to its regions
+					m := regexp.MustCompile(`MaxHeapSize\s+= (\d+)`).FindStringSubmatch(out)
+					require.NotNil(t, m, out)
+					require.Equal(t, m[1], strconv.FormatUint(a.Heaps[j.policy], 10), j.path)
+				}
 			}
 			if path := nodeWithCgroups(t); path != "" {
 				out := inner.output(t, path, "-e", "console.log(require('v8').getHeapStatistics().heap_size_limit)")
