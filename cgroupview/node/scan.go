@@ -18,8 +18,8 @@ type Rules struct {
 	MinAge  time.Duration // 0 is 30 minutes
 	MinIdle time.Duration // without a key pressed, output, or CPU time; 0 is 30 minutes
 	Shells  []string      // names of programs; nil is sh, bash, ash, dash, zsh, ksh, fish and busybox
-	// Allow lists what is never reported: names of programs, container IDs or at least 12 digits that one begins
-	// with, Pod UIDs.
+	// Allow lists what is never reported: names of programs, container IDs or at least 6 digits that one begins with,
+	// Pod UIDs.
 	Allow []string
 }
 
@@ -190,7 +190,7 @@ func isTerminal(target string) bool {
 
 func (s *Scanner) allowed(f Finding) bool {
 	for _, a := range s.rules.Allow {
-		const shortID = 12 // what is printed of an ID
+		const shortID = 6 // a shorter one would do nothing, and whoever has written it would find out too late
 		switch a = strings.TrimSpace(a); {
 		case a == "":
 		case a == f.Process.Name, a == f.Container.PodUID, len(a) >= shortID && strings.HasPrefix(f.Container.ID, a):

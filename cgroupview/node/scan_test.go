@@ -99,7 +99,7 @@ func TestScan(t *testing.T) {
 
 func TestAllow(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	for _, allow := range []string{"bash", id, uid, id[:12], " " + id} {
+	for _, allow := range []string{"bash", id, uid, id[:12], id[:6], " " + id} {
 		fsys := container()
 		terminalAt(fsys, 70, now.Add(-time.Hour))
 		require.NotContains(t, scanned(t, NewScanner(Rules{Allow: []string{allow}}), fsys, now), "stale-shell 70")
