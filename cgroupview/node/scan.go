@@ -255,9 +255,12 @@ func (s *scan) isFirst(p Process, c Container) bool {
 }
 
 // entered reports whether a process was started from outside its container: its parent is a runtime's shim, or lives in
-// a pid namespace above, as the machine's init does when the shim has died.
+// a pid namespace above, as the machine's init does when the shim has died. In the machine's pid namespace the shim is
+// also the parent of what the container itself has started and left; but runtimes begin a session for what they start.
 func entered(p, parent Process) bool {
 	switch {
+	case len(p.PIDs) <= 1 && !p.Leader:
+		return false
 	case strings.HasPrefix(parent.Name, "containerd-shim"), parent.Name == "conmon", parent.Name == "docker-containe":
 		return true
 	}
