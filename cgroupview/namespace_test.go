@@ -103,6 +103,9 @@ func TestProgramsCountWhatTheySee(t *testing.T) {
 		{"no mount", host, 0, "/elsewhere", 8, 8 << 30, "/sys/fs/cgroup/podB/cpu.max = 200000 100000"},
 		{"its own, and so the reader", agent, 1, "/../../podB/c9", 8, 8 << 30, "/cg/kubepods/podB/cpu.max = 200000 100000"},
 		{"the machine's, the reader its own", agent, 1, "/../../..", 2, 1 << 30, ""},
+		{"the machine's, the reader its own, with a part bound elsewhere", with(agent, map[string]string{
+			"proc/1/mountinfo": "9 1 0:2 /../../podB /bound rw - cgroup2 c rw\n" + string(agent["proc/1/mountinfo"].Data),
+		}), 1, "/../../podB/c9", 8, 8 << 30, "/cg/kubepods/podB/cpu.max = 200000 100000"},
 		{"of its Pod, the reader its own", agent, 1, "/../../podB", 2, 1 << 30, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -167,4 +170,9 @@ func TestJVMLevels(t *testing.T) {
 		p := l.predict(JVM, l.Count(Ceil).N)
 		require.Equal(t, p.CPUs.N > l.Count(Ceil).N, p.Wrong, p.Blind)
 	}
+	l := limitsOf(t, v2(map[string]string{ // a container of v1 without a cgroup namespace: what is mounted for it is not the top
+		"proc/self/cgroup": "3:cpu:/docker/x/b\n", "proc/self/mountinfo": "2 1 0:2 /docker/x /c rw - cgroup cgroup rw,cpu\n",
+		"c/cpu.cfs_quota_us": "50000\n", "c/cpu.cfs_period_us": "100000\n", "c/b/cpu.cfs_quota_us": "-1\n", "c/b/cpu.cfs_period_us": "100000\n",
+	}))
+	require.Equal(t, 1, l.Count(JVM).N)
 }

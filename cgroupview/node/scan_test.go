@@ -139,6 +139,10 @@ func TestOrphansOfTheHostsPIDNamespace(t *testing.T) {
 	terminalAt(fsys, 61, now.Add(-time.Hour))
 	terminalAt(fsys, 62, now.Add(-time.Hour))
 	require.Equal(t, []string{"stale-shell 61"}, scanned(t, NewScanner(Rules{}), fsys, now))
+
+	// With a namespace of its own, its first process takes its orphans, and the shim has none of them.
+	fsys["proc/62/status"].Data = []byte("NSpid:\t62\t9\n")
+	require.Equal(t, []string{"stale-shell 61", "stale-shell 62"}, scanned(t, NewScanner(Rules{}), fsys, now))
 }
 
 // What a container calls its processes and cgroups is neither a way out of the rules nor into somebody's terminal, and
@@ -244,6 +248,21 @@ func TestSignal(t *testing.T) {
 	require.NoError(t, Signal(fsys, p, syscall.SIGTERM))
 	require.Error(t, cmd.Wait())
 	require.ErrorIs(t, Signal(fsys, p, syscall.SIGTERM), fs.ErrNotExist)
+}
+
+// A /proc of another pid namespace has other processes under the same numbers: nothing is signaled by it.
+func TestSignalByAForeignProc(t *testing.T) {
+	cmd := exec.Command("sleep", "600")
+	require.NoError(t, cmd.Start())
+	fsys := fstest.MapFS{}
+	proc(fsys, cmd.Process.Pid, 1, "sleep", 'S', 0, 5, 0, "9", "/")
+	fsys["proc/self"] = &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte(strconv.Itoa(os.Getpid() + 1))}
+	p, err := ReadProcess(fsys, cmd.Process.Pid)
+	require.NoError(t, err)
+	require.ErrorContains(t, Signal(fsys, p, syscall.SIGKILL), "run it with hostPID")
+	require.NoError(t, cmd.Process.Signal(syscall.Signal(0)))
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
 }
 
 func TestSignalOfAZombie(t *testing.T) {
