@@ -212,12 +212,12 @@ func TestIdleOfAQuota(t *testing.T) {
 func TestNoAmountExceedsTheLimit(t *testing.T) {
 	const limit = 64 << 20
 	stat := ""
-	for _, key := range strings.Fields("anon file shmem file_mapped file_dirty file_writeback active_anon inactive_anon active_file inactive_file unevictable kernel_stack pagetables percpu slab_reclaimable slab_unreclaimable swapcached anon_thp file_thp shmem_thp zswap zswapped") {
+	for key := range strings.FieldsSeq("anon file shmem file_mapped file_dirty file_writeback active_anon inactive_anon active_file inactive_file unevictable kernel_stack pagetables percpu slab_reclaimable slab_unreclaimable swapcached anon_thp file_thp shmem_thp zswap zswapped") {
 		stat += key + " 1073741824\n"
 	}
 	names := "MemTotal MemFree MemAvailable Buffers Cached SwapCached Active Inactive Active(anon) Inactive(anon) Active(file) Inactive(file) Unevictable Mlocked SwapTotal SwapFree Zswap Zswapped Dirty Writeback AnonPages Mapped Shmem KReclaimable Slab SReclaimable SUnreclaim KernelStack PageTables Percpu AnonHugePages ShmemHugePages FileHugePages Committed_AS HugePages_Total"
 	host := ""
-	for _, name := range strings.Fields(names) {
+	for name := range strings.FieldsSeq(names) {
 		host += name + ":  8388608 kB\n"
 	}
 	v := viewOf(t, v2(map[string]string{
