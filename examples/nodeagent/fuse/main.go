@@ -2,7 +2,7 @@
 // MOUNT/proc/meminfo gets that of its own container, told by the number of the process that reads. Bind-mounted over
 // /proc/meminfo and others in a container, it makes free, top and uptime right there.
 //
-//	mkdir -p /run/views && go run . -mount /run/views
+//	mkdir -p /run/fuseviews && go run . -mount /run/fuseviews
 //
 // When this program ends, reads of mounts that containers have made fail until they are made again; that is the nature
 // of FUSE. Told to end by SIGTERM, it serves them for -grace longer, then says so and ends. For cpuinfo and cpu/online, the plain files of "nodeagent views" have no such problem.
