@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,11 +76,32 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-func probe(t *testing.T, g *group) (a answers) {
+func probe(t *testing.T, g *group, before ...string) (a answers) {
 	t.Helper()
 	t.Setenv(probeEnv, "1")
-	require.NoError(t, json.Unmarshal([]byte(g.output(t, os.Args[0])), &a))
+	args := append(slices.Clone(before), os.Args[0])
+	require.NoError(t, json.Unmarshal([]byte(g.output(t, args[0], args[1:]...)), &a))
 	return a
+}
+
+// Law: policies count what programs count also in a cgroup namespace of a container, below its top, which has the quota.
+func TestPoliciesBelowTheTopOfANamespace(t *testing.T) {
+	top := newGroup(t, nil, unique())
+	if top.v2 {
+		t.Skip("v2 lets no process begin a namespace in a group whose children have controllers")
+	}
+	newGroup(t, top, "inner")
+	top.quota(t, "50000")
+	mount, _, ok := strings.Cut(top.dirs["cpu"], top.path)
+	require.True(t, ok, "%s %s", top.dirs["cpu"], top.path)
+	script := "umount -l " + mount + " && mount -t cgroup -o " + filepath.Base(mount) + " none " + mount + " && echo $$ >" + mount + "/inner/cgroup.procs && exec \"$@\""
+	inside := []string{"unshare", "--cgroup", "--mount", "sh", "-c", script, "sh"}
+	a := probe(t, top, inside...)
+	require.Equal(t, a.Go, a.Counts[cgroupview.GoRuntime], "the Go runtime")
+	require.Equal(t, 1, a.Counts[cgroupview.Ceil], a.Because)
+	for _, j := range javas(t) {
+		require.Equal(t, j.cpus(t, top, inside...), a.Counts[j.policy], j.path)
+	}
 }
 
 // Law: policies count what the programs of their names count, in cgroups with real limits.
@@ -163,10 +185,11 @@ func javas(t *testing.T) (out []java) {
 	return out
 }
 
-// cpus returns the number of CPUs that the JVM sees, from its own words.
-func (j java) cpus(t *testing.T, g *group) int {
+// cpus returns the number of CPUs that the JVM sees, from its own words. The programs before it start it.
+func (j java) cpus(t *testing.T, g *group, before ...string) int {
 	t.Helper()
-	out := g.output(t, j.path, "-Xint", "-XX:+UseSerialGC", "-Xlog:gc+init", "-version")
+	args := append(slices.Clone(before), j.path, "-Xint", "-XX:+UseSerialGC", "-Xlog:gc+init", "-version")
+	out := g.output(t, args[0], args[1:]...)
 	m := regexp.MustCompile(`CPUs: \d+ total, (\d+) available`).FindStringSubmatch(out)
 	require.NotNil(t, m, out)
 	n, err := strconv.Atoi(m[1])
