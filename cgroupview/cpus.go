@@ -2,6 +2,7 @@ package cgroupview
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -40,18 +41,26 @@ func (s *CPUs) parse(text string) error {
 			s.words = s.words[:0]
 			return fmt.Errorf("%w: CPU list %q: item %q: want a number or first-last below %d", ErrMalformed, shorten(text), shorten(item), maxCPU)
 		}
-		for cpu := first; cpu <= last; cpu++ {
-			s.add(int(cpu))
-		}
+		s.add(int(first), int(last))
 	}
 	return nil
 }
 
-func (s *CPUs) add(cpu int) {
-	for len(s.words) <= cpu/64 {
+// add adds a range, whole words at a time: a list may repeat "0-65535" a million times.
+func (s *CPUs) add(first, last int) {
+	for len(s.words) <= last/64 {
 		s.words = append(s.words, 0)
 	}
-	s.words[cpu/64] |= 1 << (cpu % 64)
+	from, to := uint64(math.MaxUint64)<<(first%64), uint64(math.MaxUint64)>>(63-last%64)
+	if first/64 == last/64 {
+		s.words[first/64] |= from & to
+		return
+	}
+	s.words[first/64] |= from
+	for i := first/64 + 1; i < last/64; i++ {
+		s.words[i] = math.MaxUint64
+	}
+	s.words[last/64] |= to
 }
 
 // Len is the number of CPUs in the set.

@@ -32,9 +32,7 @@ func FuzzMountinfo(f *testing.F) {
 				require.ErrorIs(t, p.Err, ErrNotVisible)
 			}
 		}
-		if _, err := g.Limits(); err == nil {
-			require.NoError(t, err)
-		}
+		_, _ = g.Limits() // ends, whatever it says
 	})
 }
 

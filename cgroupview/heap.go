@@ -64,7 +64,7 @@ func heapOfGo(l *Limits) Heap {
 // JDKs before 24 read their own cgroup alone; without a limit there, of v1 also memory.stat, which knows the ancestors.
 // libuv reads its own cgroup alone, and of v2 the lower one of memory.max and memory.high. .NET looks at all levels.
 func (p Runtime) memorySeen(l *Limits) Amount {
-	seen := l.Memory
+	seen := l.memoryInside()
 	switch p {
 	case JVMLeaf, JVMShares:
 		own := l.ownMemory(kindMemory)
@@ -83,10 +83,26 @@ func (p Runtime) memorySeen(l *Limits) Amount {
 	return seen
 }
 
+// memoryInside is the lowest limit that the process itself sees: of v1, memory.stat tells of all.
+func (l *Limits) memoryInside() Amount {
+	inside := Amount{State: Unlimited}
+	for i := range l.Why {
+		s := &l.Why[i]
+		if s.kind == kindHierarchical && !s.Outside {
+			return l.Memory
+		}
+		if s.kind == kindMemory && s.State == Limited && !s.Outside && (l.MemTotal == 0 || s.value < l.MemTotal) &&
+			(inside.State != Limited || s.value < inside.Bytes) {
+			inside = Amount{Limited, s.value, s.Path, s.Level}
+		}
+	}
+	return inside
+}
+
 // ownMemory is what a file of the group itself says, where that is below the machine's memory.
 func (l *Limits) ownMemory(k kind) Amount {
 	for i := range l.Why {
-		if s := &l.Why[i]; s.kind == k && s.Level == 0 && s.State == Limited && (l.MemTotal == 0 || s.value < l.MemTotal || k == kindHierarchical) {
+		if s := &l.Why[i]; s.kind == k && s.Level == 0 && s.State == Limited && !s.Outside && (l.MemTotal == 0 || s.value < l.MemTotal || k == kindHierarchical) {
 			return Amount{Limited, s.value, s.Path, 0}
 		}
 	}

@@ -99,6 +99,7 @@ type Step struct {
 	Text       string // what it said, without the newline; of files with many keys, the lines that count
 	State      State
 	Binding    bool  // this file decides a value of [Limits]
+	Outside    bool  // the process itself cannot see this file, as far as that was asked for: see [Mounts.SeenBy]
 	Err        error // why State is Unreadable or NotVisible
 
 	kind   kind

@@ -70,6 +70,7 @@ type Group struct {
 	fsys   fs.FS
 	pid    int // -1 when there is no process to ask for its affinity
 	places [numControllers]Place
+	seen   [numControllers]int // levels that the process sees itself: 0 all that are here, -1 none; see [Mounts.SeenBy]
 }
 
 // Place returns where the group is for a controller.
@@ -78,7 +79,7 @@ func (g Group) Place(c Controller) Place { return g.places[min(c, numControllers
 // Only returns the group with the controllers named and no others, so that [Group.Limits] reads no more than needed.
 // A resource that is left out reads as not visible.
 func (g Group) Only(controllers ...Controller) Group {
-	out := Group{fsys: g.fsys, pid: g.pid}
+	out := Group{fsys: g.fsys, pid: g.pid, seen: g.seen}
 	for c := range out.places {
 		out.places[c].Err = errNotAsked
 	}
@@ -100,6 +101,7 @@ func Locate(fsys fs.FS, pid int) (Group, error) {
 	if err != nil {
 		return Group{}, err
 	}
+	m.anchor()
 	return m.locate(pid, buf)
 }
 
@@ -122,6 +124,7 @@ type hierarchy struct {
 // ReadMounts reads proc/<viewer>/mountinfo, 0 being the caller. The viewer's root must be the root of fsys.
 func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 	m, _, err := readMounts(fsys, viewer)
+	m.anchor()
 	return m, err
 }
 
@@ -129,7 +132,7 @@ func ReadMounts(fsys fs.FS, viewer int) (Mounts, error) {
 func readMounts(fsys fs.FS, viewer int) (Mounts, []byte, error) {
 	data, err := readInto(fsys, procFile(viewer, "mountinfo"), nil)
 	if err != nil {
-		return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: %w", pidName(viewer), err)
+		return Mounts{}, nil, fmt.Errorf("cgroupview: mounts of process %s: /%s: %w", pidName(viewer), procFile(viewer, "mountinfo"), err)
 	}
 	mounts, err := parseMountinfo(data)
 	if err != nil {
@@ -151,7 +154,6 @@ func readMounts(fsys fs.FS, viewer int) (Mounts, []byte, error) {
 		}
 		out.list = append(out.list, hierarchy{root, point, m.version, m.controllers, hidden(mounts, i), false, ""})
 	}
-	out.anchor()
 	return out, data, nil
 }
 
@@ -161,7 +163,7 @@ func (m Mounts) Locate(pid int) (Group, error) { return m.locate(pid, nil) }
 func (m Mounts) locate(pid int, buf []byte) (Group, error) {
 	data, err := readInto(m.fsys, procFile(pid, "cgroup"), buf)
 	if err != nil {
-		return Group{}, fmt.Errorf("cgroupview: cgroup of process %s: %w", pidName(pid), err)
+		return Group{}, fmt.Errorf("cgroupview: cgroup of process %s: /%s: %w", pidName(pid), procFile(pid, "cgroup"), err)
 	}
 	member, err := parseMembership(data)
 	if err != nil {

@@ -41,7 +41,7 @@ func (v *View) memField(key []byte) (n uint64, ok bool) {
 	case "Cached":
 		return min(m.File, total), true
 	case "SwapCached":
-		return m.SwapCached, true
+		return min(m.SwapCached, total), true
 	case "Active":
 		return min(m.ActiveAnon+m.ActiveFile, total), true
 	case "Inactive":

@@ -62,6 +62,10 @@ func TestLocate(t *testing.T) {
 			more:   map[string]string{"sys/fs/cgroup/b/cpu.max": "max 100000\n"},
 		},
 		{
+			name: "covered by a mount further up that stands before it", cgroup: "0::/a\n", version: V2, err: "/x/sys/fs/cgroup is covered by another mount",
+			mounts: "4 1 0:4 / /x/sys rw - tmpfs t rw\n3 1 0:3 / /x/sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+		},
+		{
 			name: "of two mounts none that has it", cgroup: "0::/a/b\n", version: V2, err: "/sys/fs/cgroup/b does not exist",
 			mounts: "3 2 0:3 /a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n4 1 0:3 / /host/cgroup rw - cgroup2 cgroup2 rw\n",
 		},

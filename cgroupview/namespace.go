@@ -130,6 +130,47 @@ func (s *search) has(dir string) bool {
 	return false
 }
 
+// SeenBy returns a group of one of its processes as that process sees it, by the mounts that it has: a limit that is
+// outside its cgroup namespace, or above what is mounted for it, holds all the same, but no program in it can count with
+// it. [Step.Outside] tells which those are, and [Limits.Predict] knows; of a container's own cgroup namespace, which most
+// have, they are those of its Pod.
+func (m Mounts) SeenBy(g Group, pid int) (Group, error) {
+	theirs, _, err := readMounts(m.fsys, pid)
+	if err != nil {
+		return g, err
+	}
+	for c := range numControllers {
+		p := &g.places[c]
+		if p.Dir == "" {
+			continue
+		}
+		g.seen[c] = -1
+		for i := range theirs.list {
+			h := &theirs.list[i]
+			if h.hidden || h.version != p.Version || p.Version == V1 && h.controllers&(1<<c) == 0 {
+				continue
+			}
+			if top, ok := m.fromTop(h, c); ok && within(p.Path, top) {
+				g.seen[c] = max(g.seen[c], levels(path.Clean(p.Path))-levels(top)+1)
+			}
+		}
+	}
+	return g, nil
+}
+
+// fromTop is the path of the root of another process's mount, which the kernel writes for the reader as it does paths of
+// cgroups.
+func (m Mounts) fromTop(theirs *hierarchy, c Controller) (top string, ok bool) {
+	for i := range m.list {
+		h := &m.list[i]
+		if h.version == theirs.version && (h.version == V2 || h.controllers&(1<<c) != 0) && (h.inNamespace || h.root == "/") {
+			top, why := h.absolute(theirs.root)
+			return path.Clean(top), why == ""
+		}
+	}
+	return theirs.root, !hasDotDot(theirs.root)
+}
+
 // absolute turns a path that the kernel has written for the reader into one from the top, or says why it cannot.
 func (h *hierarchy) absolute(rel string) (abs, why string) {
 	switch {

@@ -43,9 +43,10 @@ func (c Custom) count(l *Limits) Count {
 type scope uint8
 
 const (
-	tightest scope = iota // the lowest of all levels, which is what the kernel enforces
-	leaf                  // the process's own cgroup alone
-	topmost               // the one nearest to the root, whatever is below it
+	tightest  scope = iota // the lowest of all levels, which is what the kernel enforces
+	leaf                   // the process's own cgroup alone
+	topmost                // the one nearest to the root, whatever is below it
+	jvmLevels              // see [Limits.quotaOfJVM]
 )
 
 // rule is how a program turns a quota into a number.
@@ -53,6 +54,7 @@ type rule struct {
 	scope scope
 	round func(quota, period uint64) int // nil rounds up
 	least int
+	alone bool // sees what its process sees, and nothing outside
 	wide  bool // the answer may exceed the CPUs the process can run on
 	v2    bool // quotas of v1 are not looked at
 }
@@ -60,7 +62,7 @@ type rule struct {
 // number is the count without its reason, and the step with the quota that was looked at.
 func (c rule) number(l *Limits) (n int, s *Step, r Ratio) {
 	cpus := l.parallelism()
-	s, r = l.quotaOf(c.scope)
+	s, r = l.quotaOf(c)
 	if s == nil || c.v2 && strings.HasSuffix(s.Path, "cpu.cfs_quota_us") {
 		return cpus, nil, Ratio{}
 	}
@@ -84,25 +86,62 @@ func (l *Limits) parallelism() int {
 	return max(l.Online.Len(), 1)
 }
 
-// quotaOf returns the step of the quota that a scope looks at, nil if it has none.
-func (l *Limits) quotaOf(of scope) (found *Step, r Ratio) {
+// quotaOf returns the step of the quota that a rule looks at, nil if it has none.
+func (l *Limits) quotaOf(c rule) (found *Step, r Ratio) {
+	if c.scope == jvmLevels {
+		return l.quotaOfJVM()
+	}
 	for i := range l.Why {
 		s := &l.Why[i]
-		if s.kind != kindQuota || s.State != Limited || of == leaf && s.Level > 0 {
+		if s.kind != kindQuota || s.State != Limited || c.scope == leaf && s.Level > 0 || c.alone && s.Outside {
 			continue
 		}
 		ratio := Ratio{s.value, s.period}
-		if found == nil || of == topmost || ratio.less(r) {
+		if found == nil || c.scope == topmost || ratio.less(r) {
 			found, r = s, ratio
 		}
 	}
 	return found, r
 }
 
+// quotaOfJVM goes up as long as that makes fewer CPUs. Where the top of the hierarchy makes the fewest, as it can in a
+// cgroup namespace, what these JDKs then read is the level below it.
+func (l *Limits) quotaOfJVM() (found *Step, r Ratio) {
+	var levels []*Step
+	hidden := false
+	for i := range l.Why {
+		switch s := &l.Why[i]; {
+		case s.kind == kindQuota && !s.Outside:
+			levels = append(levels, s)
+		case s.kind == noKind && s.Controller == CPU:
+			hidden = true // the top that is seen is not the top of the hierarchy
+		}
+	}
+	at, fewest := 0, l.parallelism()
+	for i, s := range levels {
+		n := fewest
+		if s.State == Limited {
+			n = ceil(s.value, s.period)
+		}
+		if n < fewest {
+			at, fewest = i, n
+			if i > 0 && i == len(levels)-1 && !hidden {
+				at--
+			}
+		}
+	}
+	if len(levels) == 0 || levels[at].State != Limited {
+		return nil, Ratio{}
+	}
+	return levels[at], Ratio{levels[at].value, levels[at].period}
+}
+
 // because says why n is the count: the quota, or else what the CPUs come from.
 func because(l *Limits, n int, s *Step, r Ratio, rule string, wide bool) string {
 	cpus := l.parallelism()
 	switch {
+	case s == nil && !l.Quota.known(): // not to be taken for "there is none"
+		return fmt.Sprintf("%d: %s, the quota is %s", n, l.whyCPUs(), l.Quota.State)
 	case s == nil:
 		return fmt.Sprintf("%d: %s, no quota", n, l.whyCPUs())
 	case n == cpus && !wide && float64(cpus) < r.CPUs():

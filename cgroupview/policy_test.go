@@ -96,6 +96,24 @@ lxcfs 1 false
 	require.Len(t, wide.Advice(), 4)
 }
 
+// A quota that cannot be seen or read is not one that is not there: no reason says so, and nobody is advised to use the
+// node's number.
+func TestUnknownQuotaIsNotNone(t *testing.T) {
+	for want, files := range map[string]map[string]string{
+		"the quota is not visible": {"proc/self/mountinfo": "2 1 0:2 /other /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"},
+		"the quota is unreadable":  {"sys/fs/cgroup/a/b/cpu.max": "?\n"},
+	} {
+		l := limitsOf(t, v2(files))
+		for _, p := range l.Predict() {
+			require.Contains(t, p.CPUs.Because, want, p.Runtime)
+			require.NotContains(t, p.CPUs.Because, "no quota", p.Runtime)
+		}
+		require.Empty(t, l.Advice())
+	}
+	l := limitsOf(t, v2(map[string]string{"sys/fs/cgroup/a/b/cpu.max": "?\n", "sys/fs/cgroup/a/b/memory.high": "100000000\n"}))
+	require.Equal(t, "JAVA_TOOL_OPTIONS=-XX:MaxRAM=100000000", l.Advice()[0], "what is known is advised")
+}
+
 // Values that Kubernetes and runtimes publish: milli-CPUs, shares, old and new weight.
 func TestWeights(t *testing.T) {
 	for _, c := range [][4]uint64{{100, 102, 4, 17}, {250, 256, 10, 35}, {500, 512, 20, 59}, {1000, 1024, 39, 100}, {2000, 2048, 79, 174}, {4000, 4096, 157, 303}, {16000, 16384, 625, 942}} {
@@ -125,6 +143,14 @@ func TestCPUs(t *testing.T) {
 		s, err := ParseCPUs(text)
 		require.ErrorIs(t, err, ErrMalformed, text)
 		require.Equal(t, CPUs{}, s)
+	}
+	long, err := ParseCPUs(strings.Repeat("0-65535,", 1<<14)) // of 16 MiB, bit by bit would take minutes
+	require.NoError(t, err)
+	require.Equal(t, "0-65535", long.String())
+	for _, text := range []string{"0", "63", "64", "63-64", "5-190", "64-127", "0-63", "1-62,65-126,128"} {
+		s, err := ParseCPUs(text)
+		require.NoError(t, err)
+		require.Equal(t, text, s.String())
 	}
 	a, err := ParseCPUs("0-70")
 	require.NoError(t, err)

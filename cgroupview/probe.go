@@ -110,5 +110,7 @@ func (r *Reader) add(c Controller, k kind, dir, name string, level int) {
 	if dir == "." {
 		path = "/" + name
 	}
-	r.limits.Why = append(r.limits.Why, Step{Controller: c, Path: path, Level: level, kind: k})
+	seen := r.group.seen[c]
+	outside := seen < 0 || seen > 0 && level >= seen
+	r.limits.Why = append(r.limits.Why, Step{Controller: c, Path: path, Level: level, Outside: outside && k < kindAffinity, kind: k})
 }

@@ -15,13 +15,13 @@ type Runtime string
 const (
 	Floor        Runtime = "floor"        // whole CPUs that are always there, at least 1
 	Ceil         Runtime = "ceil"         // enough to use the quota up
-	GoRuntime    Runtime = "go"           // Go 1.25: max(2, ceil) of its own cgroup alone
+	GoRuntime    Runtime = "go"           // Go 1.25 and later: max(2, ceil) of its own cgroup alone
 	Automaxprocs Runtime = "automaxprocs" // max(1, floor) of its own cgroup alone, and not capped
-	JVM          Runtime = "jvm"          // JDK 24 and later: ceil over all levels
-	JVMLeaf      Runtime = "jvm-leaf"     // JDK 20 to 23, 17.0.5 and later: ceil of its own cgroup alone, in 32-bit floats
-	JVMShares    Runtime = "jvm-shares"   // older JDKs from 10 on: as JVMLeaf, and shares where there is no quota
-	Libuv        Runtime = "libuv"        // Node.js 22.12 and later: floor of the topmost quota, v2 alone
-	Rust         Runtime = "rust"         // std::thread::available_parallelism: floor over all levels
+	JVM          Runtime = "jvm"          // JDK 24 and later, 21.0.9 and later: ceil over all levels it sees, in a cgroup namespace but the top
+	JVMLeaf      Runtime = "jvm-leaf"     // JDK 19 to 23, 18.0.2, 17.0.5, 11.0.17 and their updates: ceil of its own cgroup alone, in 32-bit floats
+	JVMShares    Runtime = "jvm-shares"   // older JDKs, and 8u: as JVMLeaf, and shares where there is no quota
+	Libuv        Runtime = "libuv"        // libuv 1.51 and later, in Node.js 22.17 and 24.2: floor of the topmost quota, v2 alone
+	Rust         Runtime = "rust"         // std::thread::available_parallelism: floor over all levels it sees
 	DotNet       Runtime = "dotnet"       // ceil of its own cgroup alone
 	LXCFS        Runtime = "lxcfs"        // LXCFS 7: ceil over all levels, of the cpuset
 )
@@ -37,17 +37,19 @@ func (p Runtime) rule() (rule, string) {
 	case Floor:
 		return rule{round: floor}, "floor"
 	case GoRuntime:
-		return rule{scope: leaf, least: 2}, "ceil, at least 2, own cgroup alone"
+		return rule{alone: true, scope: leaf, least: 2}, "ceil, at least 2, own cgroup alone"
 	case Automaxprocs:
-		return rule{scope: leaf, round: floor, wide: true}, "floor, own cgroup alone"
+		return rule{alone: true, scope: leaf, round: floor, wide: true}, "floor, own cgroup alone"
+	case JVM:
+		return rule{alone: true, scope: jvmLevels}, "ceil"
 	case JVMLeaf, JVMShares:
-		return rule{scope: leaf, round: ceilFloat32}, "ceil, own cgroup alone"
+		return rule{alone: true, scope: leaf, round: ceilFloat32}, "ceil, own cgroup alone"
 	case Libuv:
-		return rule{scope: topmost, round: floor, v2: true}, "floor, topmost, v2 alone"
+		return rule{alone: true, scope: topmost, round: floor, v2: true}, "floor, topmost, v2 alone"
 	case Rust:
-		return rule{round: floor}, "floor"
+		return rule{alone: true, round: floor}, "floor"
 	case DotNet:
-		return rule{scope: leaf, round: ceilDotNet}, "ceil, own cgroup alone"
+		return rule{alone: true, scope: leaf, round: ceilDotNet}, "ceil, own cgroup alone"
 	}
 	return rule{}, "ceil"
 }
@@ -71,7 +73,7 @@ func (p Runtime) count(l *Limits) Count {
 	return Count{N: n, Exact: ratio, Because: because(l, n, s, ratio, name, c.wide)}
 }
 
-// countShares is what JDKs before 19 make of a request: 1024 shares are a CPU, but exactly 1024 are "not set". Of v2
+// countShares is what these JDKs make of a request, JDK-8281181: 1024 shares are a CPU, but exactly 1024 are "not set". Of v2
 // they take the weight back to shares by the linear formula, round to a multiple of 1024 but 0, and see 100 as "not
 // set".
 func countShares(l *Limits) (Count, bool) {
@@ -115,7 +117,9 @@ type Prediction struct {
 	Heap    Heap
 }
 
-// Predict returns what each program will choose here, beside Floor and Ceil, and what it fails to see.
+// Predict returns what each program will choose here, beside Floor and Ceil, and what it fails to see. Of a process in
+// another cgroup namespace than the caller's, say so first, with [Mounts.SeenBy]: its programs see less than the caller.
+// A program is taken to find its cgroup; that some do not, where mounts are bound or covered, is not predicted.
 func (l Limits) Predict() []Prediction {
 	all := runtimes()
 	out := make([]Prediction, 0, len(all))
@@ -129,14 +133,14 @@ func (l Limits) Predict() []Prediction {
 func (l *Limits) predict(p Runtime, most int) Prediction {
 	out := Prediction{Runtime: p, CPUs: p.count(l), Heap: p.heap(l)}
 	c, _ := p.rule()
-	tight, _ := l.quotaOf(tightest)
-	seen, _ := l.quotaOf(c.scope)
+	tight, _ := l.quotaOf(rule{})
+	seen, _ := l.quotaOf(c)
 	var blind []string
 	switch {
 	case tight == nil:
 	case c.v2 && strings.HasSuffix(tight.Path, "cpu.cfs_quota_us"):
 		blind = append(blind, "does not read v1: "+tight.Path)
-	case seen != tight:
+	case seen != tight && (c.scope != jvmLevels || out.CPUs.N != most): // a JVM stops where more makes no fewer CPUs
 		blind = append(blind, "does not see "+tight.Path+" = "+Ratio{tight.value, tight.period}.String())
 	}
 	if out.CPUs.N > l.parallelism() {
@@ -155,19 +159,24 @@ func (l *Limits) predict(p Runtime, most int) Prediction {
 // Advice returns settings that make programs do the right thing where they would not by themselves, as NAME=value
 // lines for a container's environment: GOMAXPROCS, NUM_CPUS, JAVA_TOOL_OPTIONS, UV_THREADPOOL_SIZE and, with a memory
 // limit, GOMEMLIMIT at nine tenths of [Limits.Soft]; where their heaps would be [Heap.Wrong], also Java's MaxRAM and
-// NODE_OPTIONS. They go stale when a container is resized in place; [Set] does not.
+// NODE_OPTIONS. They go stale when a container is resized in place; [Set] does not. There is no advice on CPUs while the
+// quota is not visible or unreadable: what can be seen may be the node's number.
 func (l Limits) Advice() []string {
-	n := Ceil.count(&l).N
+	var out, java []string
 	soft := l.Soft()
-	java := fmt.Sprintf("JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=%d", n)
-	if soft.State == Limited && JVMLeaf.heap(&l).Wrong {
-		java += fmt.Sprintf(" -XX:MaxRAM=%d", soft.Bytes)
+	if l.Quota.known() {
+		n := Ceil.count(&l).N
+		out = append(out, fmt.Sprintf("GOMAXPROCS=%d", n), fmt.Sprintf("NUM_CPUS=%d", n))
+		java = append(java, fmt.Sprintf("-XX:ActiveProcessorCount=%d", n))
 	}
-	out := []string{
-		fmt.Sprintf("GOMAXPROCS=%d", n),
-		fmt.Sprintf("NUM_CPUS=%d", n),
-		java,
-		fmt.Sprintf("UV_THREADPOOL_SIZE=%d", max(n, 4)), // its default, for blocking calls, not for computing
+	if soft.State == Limited && JVMLeaf.heap(&l).Wrong {
+		java = append(java, fmt.Sprintf("-XX:MaxRAM=%d", soft.Bytes))
+	}
+	if len(java) > 0 {
+		out = append(out, "JAVA_TOOL_OPTIONS="+strings.Join(java, " "))
+	}
+	if l.Quota.known() {
+		out = append(out, fmt.Sprintf("UV_THREADPOOL_SIZE=%d", max(Ceil.count(&l).N, 4))) // its default, for blocking calls, not for computing
 	}
 	if soft.State == Limited {
 		out = append(out, fmt.Sprintf("GOMEMLIMIT=%d", goMemLimit(soft.Bytes, defaultHeadroom)))

@@ -165,21 +165,37 @@ func (r *sampler) io(s *Sample) {
 	}
 }
 
+// lines calls f for each line that names a device. Some kernels write devices that have nothing to tell before the next
+// one, on its line, "7:6 7:5 rbytes=1": the last one is meant. A disk behind NVMe multipath is "(unknown)".
 func (r *sampler) lines(data []byte, name string, f func(*DeviceIO, []byte), s *Sample) {
 	for len(data) > 0 {
 		var line []byte
 		line, data, _ = cut(data, '\n')
-		device, rest := nextField(line)
-		a, b, ok := bytes.Cut(device, []byte(":"))
-		major, ok2 := number(a)
-		minor, ok3 := number(b)
-		if ok && ok2 && ok3 {
-			f(s.device(uint32(major&(1<<32-1)), uint32(minor&(1<<32-1))), rest)
-		} else if len(line) > 0 && !bytes.HasPrefix(line, []byte("Total ")) {
+		major, minor, rest, ok := deviceNumber(line)
+		for more := ok; more; {
+			var a, b uint32
+			var after []byte
+			if a, b, after, more = deviceNumber(rest); more {
+				major, minor, rest = a, b, after
+			}
+		}
+		switch {
+		case ok:
+			f(s.device(major, minor), rest)
+		case len(line) > 0 && !bytes.HasPrefix(line, []byte("Total ")) && !bytes.HasPrefix(line, []byte("(unknown)")):
 			r.malformed(name, `"major:minor …"`, line)
 			return
 		}
 	}
+}
+
+// deviceNumber reads "major:minor" in front of a text.
+func deviceNumber(text []byte) (major, minor uint32, rest []byte, ok bool) {
+	word, rest := nextField(text)
+	a, b, ok := bytes.Cut(word, []byte(":"))
+	x, ok2 := number(a)
+	y, ok3 := number(b)
+	return uint32(x & (1<<32 - 1)), uint32(y & (1<<32 - 1)), rest, ok && ok2 && ok3
 }
 
 func (d *DeviceIO) set(key string, n uint64) {

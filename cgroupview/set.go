@@ -17,7 +17,7 @@ import (
 type SetOptions struct {
 	Policy   Policy           // of GOMAXPROCS; nil is Ceil: no more threads than the quota can feed, and none of it left over
 	Headroom int              // percent of the memory limit that GOMEMLIMIT leaves to everything but Go's heap; 0 is 10
-	Every    time.Duration    // how often limits are read again besides inotify; 0 is a minute, negative follows nothing
+	Every    time.Duration    // how often cgroup and files are looked for anew, besides inotify; 0 is a minute, negative follows nothing
 	Log      func(why string) // is told what was set, left alone or could not be read, and why; nil is nobody
 
 	FS        fs.FS                         // nil is FS("/")
@@ -40,19 +40,18 @@ const defaultHeadroom = 10
 // never set below 16 MiB, whatever the limit, memory.high = 0 for one: Go's collector would run without end for a
 // runtime that needs half of that.
 //
-// Set returns when both are set, with an error only if nothing could be read; then nothing was set. One goroutine goes
-// on reading until ctx ends, unless Every is negative or both settings come from the environment. This is the only
-// function of the package that changes the process or reads its environment.
+// Set returns when both are set, with an error only if nothing could be read, as on anything but Linux; then nothing was
+// set, and the program can go on. One goroutine goes on reading until ctx ends, unless Every is negative or both settings
+// come from the environment: a write to a limit that was there is seen at once, by inotify, of which it takes one
+// instance (the kernel allows each user a number of them, fs.inotify.max_user_instances; without one it goes by Every);
+// a controller that is switched on later, CPUs that come and go, and another cgroup, within Every. This is the only function
+// of the package that changes the process or reads its environment.
 func Set(ctx context.Context, o SetOptions) error {
 	s := newSetter(o)
 	if s.fixedProcs && s.fixedMemory {
 		return nil
 	}
-	g, err := Locate(s.FS, 0)
-	if err != nil {
-		return err
-	}
-	r, err := g.Only(CPU, Cpuset, Memory).Open()
+	r, err := s.open()
 	if err != nil {
 		return err
 	}
@@ -60,13 +59,51 @@ func Set(ctx context.Context, o SetOptions) error {
 	if s.Every < 0 {
 		return r.Close()
 	}
-	go func() {
-		err := r.watch(ctx, s.Every, func(_, l Limits) { s.apply(l) })
-		if ctx.Err() == nil {
-			s.Log(fmt.Sprintf("limits are not followed any more: %v", err))
-		}
-	}()
+	go s.follow(ctx, r)
 	return nil
+}
+
+// open finds the cgroup of this process and opens its files.
+func (s *setter) open() (*Reader, error) {
+	g, err := Locate(s.FS, 0)
+	if err != nil {
+		return nil, err
+	}
+	return g.Only(CPU, Cpuset, Memory).Open()
+}
+
+// follow applies what changes until ctx ends. After each Every it begins anew: by then a controller may have been
+// switched on or off, which makes files appear and kept ones fail, or the process may have been moved.
+func (s *setter) follow(ctx context.Context, r *Reader) {
+	before := r.answer().Clone()
+	changed := func(_, after Limits) {
+		s.apply(after)
+		before = after
+	}
+	said := ""
+	for {
+		round, cancel := context.WithTimeout(ctx, s.Every)
+		if r != nil {
+			_ = r.watch(round, s.Every, changed) // whatever ended it, the next round tells
+		}
+		<-round.Done()
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		var err error
+		if r, err = s.open(); err != nil {
+			if why := fmt.Sprintf("limits cannot be read, and stay as they are: %v", err); why != said {
+				s.Log(why)
+				said = why
+			}
+			continue
+		}
+		said = ""
+		if after := r.answer(); !after.Same(before) {
+			changed(before, after.Clone())
+		}
+	}
 }
 
 // setter is SetOptions with everything filled in, and what was set last.

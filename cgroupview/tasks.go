@@ -18,8 +18,8 @@ type Tasks struct {
 
 const tasksDepth = 3 // levels of cgroups below a container that are looked into, as LXCFS does
 
-// Tasks counts the threads of the group and of the groups below it, for [Load] and /proc/loadavg. Processes that end
-// meanwhile are left out. The process numbers are those of the /proc of the file system.
+// Tasks counts the threads of the group and of the groups below it, three levels deep, for [Load] and /proc/loadavg.
+// Processes that end meanwhile are left out. The process numbers are those of the /proc of the file system.
 func (g Group) Tasks() (Tasks, error) {
 	r := sampler{g: g, buf: make([]byte, 0, 4096)}
 	var t Tasks
@@ -51,7 +51,7 @@ func (g Group) Tasks() (Tasks, error) {
 	return t, nil
 }
 
-// PIDs returns the processes of the group and of the groups below it, in ascending order.
+// PIDs returns the processes of the group and of the groups below it, three levels deep, in ascending order.
 func (g Group) PIDs() ([]int, error) {
 	for _, c := range [...]Controller{CPU, Memory, CPUAcct, Cpuset, IO} {
 		if dir := g.places[c].Dir; dir != "" {
@@ -96,7 +96,7 @@ func (g Group) pids(dst []int, dir string, depth int) ([]int, error) {
 // errNotSupported is what a threaded group of v2 answers for cgroup.procs.
 var errNotSupported = errors.ErrUnsupported
 
-// Init returns the oldest process of the group and the groups below it: a container's first one, whatever its number.
+// Init returns the oldest process of those that [Group.PIDs] returns: a container's first one, whatever its number.
 func (g Group) Init() (int, error) {
 	pids, err := g.PIDs()
 	if err != nil {

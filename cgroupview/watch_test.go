@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -142,6 +143,47 @@ func TestSetFollows(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		require.Equal(t, []set{{8, 800000000}, {3, 0}, {0, noMemLimit}}, sets)
+	})
+}
+
+// Files that appear with a controller, a process that is moved and a cgroup that goes away for a while are followed too.
+func TestSetFollowsTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, _ := onDisk(t, nil)
+		file := func(name string) string { return filepath.Join(dir, name) }
+		for _, name := range []string{"sys/fs/cgroup/a/cpu.max", "sys/fs/cgroup/a/b/cpu.max"} {
+			require.NoError(t, os.Remove(file(name))) // the controller is off
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var procs []int
+		var said []string
+		none := func(string) (string, bool) { return "", false }
+		require.NoError(t, Set(ctx, SetOptions{
+			FS: os.DirFS(dir), LookupEnv: none, Apply: func(p int, _ int64) { procs = append(procs, p) }, Log: func(why string) { said = append(said, why) },
+		}))
+		later := func() {
+			time.Sleep(3 * time.Minute)
+			synctest.Wait()
+		}
+		later()
+		write(t, dir, map[string]string{"sys/fs/cgroup/a/b/cpu.max": "300000 100000\n"})
+		later()
+		write(t, dir, map[string]string{"proc/self/cgroup": "0::/c\n", "sys/fs/cgroup/c/cpu.max": "200000 100000\n"})
+		later()
+		require.Equal(t, []int{8, 3, 2}, procs)
+		require.NoError(t, os.Rename(file("proc/self/cgroup"), file("elsewhere")))
+		later()
+		require.NoError(t, os.Rename(file("elsewhere"), file("proc/self/cgroup")))
+		write(t, dir, map[string]string{"sys/fs/cgroup/c/cpu.max": "100000 100000\n"})
+		later()
+		write(t, dir, map[string]string{"sys/fs/cgroup/c/cpu.max": "?\n"})
+		later()
+		cancel()
+		synctest.Wait()
+		require.Equal(t, []int{8, 3, 2, 1}, procs)
+		require.Len(t, said, 6, said)
+		require.Contains(t, said[5], "GOMAXPROCS=1 stays", "once, however often it is read again")
+		require.Contains(t, said[3], "limits cannot be read, and stay as they are: ")
 	})
 }
 

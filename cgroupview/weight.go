@@ -4,7 +4,8 @@ import "math"
 
 // WeightFromShares converts cpu.shares of v1, what container runtimes are given, into cpu.weight of v2: by the linear
 // formula, in which 1024 shares, a request of one CPU, are weight 39, and by the quadratic one that runc 1.3.2 and crun
-// 1.23 came with (KEP-2254), in which they are 100. Nothing on a node records which one its runtime uses.
+// 1.23 came with, and the kubelet of Kubernetes 1.35 for the cgroups of Pods (KEP-2254), in which they are 100. Nothing on
+// a node records which one its runtime uses.
 func WeightFromShares(shares uint64) (linear, quadratic uint64) {
 	return weightLinear(shares), weightQuadratic(shares)
 }

@@ -19,6 +19,7 @@ type Process struct {
 	PID, Parent int
 	Name        string        // cut at 15 bytes by the kernel
 	State       byte          // R, S, D, Z, T …
+	Leader      bool          // leads its session, as what a runtime starts in a container does
 	TTY         bool          // has a controlling terminal
 	Start       time.Duration // since the machine has started; with PID, it names the process for good
 	CPU         time.Duration // used so far
@@ -92,7 +93,7 @@ func parseStat(data []byte) (Process, error) {
 		n[i] = min(v, 1<<38) // as ticks, what fits a Duration
 	}
 	p.Parent, p.CPU, p.Start = int(n[0]), time.Duration(n[1]+n[2])*tick, time.Duration(n[3])*tick
-	p.TTY = f[4] != "0"
+	p.TTY, p.Leader = f[4] != "0", f[3] == strings.TrimSpace(string(data[:open]))
 	return p, nil
 }
 

@@ -18,8 +18,8 @@ type Rules struct {
 	MinAge  time.Duration // 0 is 30 minutes
 	MinIdle time.Duration // without a key pressed, output, or CPU time; 0 is 30 minutes
 	Shells  []string      // names of programs; nil is sh, bash, ash, dash, zsh, ksh, fish and busybox
-	// Allow lists what is never reported: names of programs, container IDs or at least 12 digits that one begins
-	// with, Pod UIDs.
+	// Allow lists what is never reported: names of programs, container IDs or at least 6 digits that one begins with,
+	// Pod UIDs.
 	Allow []string
 }
 
@@ -190,7 +190,7 @@ func isTerminal(target string) bool {
 
 func (s *Scanner) allowed(f Finding) bool {
 	for _, a := range s.rules.Allow {
-		const shortID = 12 // what is printed of an ID
+		const shortID = 6 // a shorter one would do nothing, and whoever has written it would find out too late
 		switch a = strings.TrimSpace(a); {
 		case a == "":
 		case a == f.Process.Name, a == f.Container.PodUID, len(a) >= shortID && strings.HasPrefix(f.Container.ID, a):
@@ -255,9 +255,12 @@ func (s *scan) isFirst(p Process, c Container) bool {
 }
 
 // entered reports whether a process was started from outside its container: its parent is a runtime's shim, or lives in
-// a pid namespace above, as the machine's init does when the shim has died.
+// a pid namespace above, as the machine's init does when the shim has died. In the machine's pid namespace the shim is
+// also the parent of what the container itself has started and left; but runtimes begin a session for what they start.
 func entered(p, parent Process) bool {
 	switch {
+	case len(p.PIDs) <= 1 && !p.Leader:
+		return false
 	case strings.HasPrefix(parent.Name, "containerd-shim"), parent.Name == "conmon", parent.Name == "docker-containe":
 		return true
 	}

@@ -21,7 +21,7 @@ import (
 func proc(fsys fstest.MapFS, pid, parent int, name string, state byte, tty int, start, cpu int, pids, cgroup string) {
 	dir := fmt.Sprintf("proc/%d/", pid)
 	zeros := strings.Repeat(" 0", 6)
-	fsys[dir+"stat"] = &fstest.MapFile{Data: fmt.Appendf(nil, "%d (%s) %c %d 1 1 %d%s %d 0 0 0 0 0 1 0 %d 0 0\n", pid, name, state, parent, tty, zeros, cpu*100, start*100)}
+	fsys[dir+"stat"] = &fstest.MapFile{Data: fmt.Appendf(nil, "%d (%s) %c %d 1 %d %d%s %d 0 0 0 0 0 1 0 %d 0 0\n", pid, name, state, parent, pid, tty, zeros, cpu*100, start*100)}
 	fsys[dir+"status"] = &fstest.MapFile{Data: fmt.Appendf(nil, "Name:\t%s\nNSpid:\t%s\n", name, pids)}
 	fsys[dir+"cgroup"] = &fstest.MapFile{Data: []byte("0::" + cgroup + "\n")}
 }
@@ -99,7 +99,7 @@ func TestScan(t *testing.T) {
 
 func TestAllow(t *testing.T) {
 	now := time.Unix(1e9, 0)
-	for _, allow := range []string{"bash", id, uid, id[:12], " " + id} {
+	for _, allow := range []string{"bash", id, uid, id[:12], id[:6], " " + id} {
 		fsys := container()
 		terminalAt(fsys, 70, now.Add(-time.Hour))
 		require.NotContains(t, scanned(t, NewScanner(Rules{Allow: []string{allow}}), fsys, now), "stale-shell 70")
@@ -122,6 +122,27 @@ func TestSharedPIDNamespace(t *testing.T) {
 	terminalAt(fsys, 60, now.Add(-time.Hour))
 	terminalAt(fsys, 61, now.Add(-time.Hour))
 	require.Equal(t, []string{"stale-shell 61"}, scanned(t, NewScanner(Rules{}), fsys, now))
+}
+
+// What a container without a pid namespace of its own has started is not from outside when its parent has ended, though
+// the shim is its parent then: what was, leads a session.
+func TestOrphansOfTheHostsPIDNamespace(t *testing.T) {
+	fsys := fstest.MapFS{"proc/uptime": {Data: []byte("72000.00 1.00\n")}}
+	now := time.Unix(1e9, 0)
+	c := "/kubepods/pod" + uid + "/" + id
+	proc(fsys, 1, 0, "init", 'S', 0, 0, 0, "1", "/")
+	proc(fsys, 50, 1, "containerd-shim", 'S', 0, 1, 0, "50", "/")
+	proc(fsys, 60, 50, "agent", 'S', 0, 2, 0, "60", c)
+	proc(fsys, 61, 50, "bash", 'S', 34816, 9, 0, "61", c)
+	proc(fsys, 62, 50, "bash", 'S', 34816, 9, 0, "62", c)
+	fsys["proc/62/stat"].Data = []byte(strings.Replace(string(fsys["proc/62/stat"].Data), " 50 1 62 ", " 50 1 60 ", 1))
+	terminalAt(fsys, 61, now.Add(-time.Hour))
+	terminalAt(fsys, 62, now.Add(-time.Hour))
+	require.Equal(t, []string{"stale-shell 61"}, scanned(t, NewScanner(Rules{}), fsys, now))
+
+	// With a namespace of its own, its first process takes its orphans, and the shim has none of them.
+	fsys["proc/62/status"].Data = []byte("NSpid:\t62\t9\n")
+	require.Equal(t, []string{"stale-shell 61", "stale-shell 62"}, scanned(t, NewScanner(Rules{}), fsys, now))
 }
 
 // What a container calls its processes and cgroups is neither a way out of the rules nor into somebody's terminal, and
@@ -178,6 +199,9 @@ func TestScanErrors(t *testing.T) {
 }
 
 func TestParseStat(t *testing.T) {
+	leads, err := parseStat([]byte("5 (a) R 3 4 5 0 6 0 0 0 0 0 150 50 0 0 20 0 1 0 12345 0 0"))
+	require.NoError(t, err)
+	require.True(t, leads.Leader)
 	p, err := parseStat([]byte("7 (a) S (b) c)) R 3 4 5 0 6 0 0 0 0 0 150 50 0 0 20 0 1 0 12345 0 0"))
 	require.NoError(t, err)
 	require.Equal(t, Process{Parent: 3, Name: "a) S (b) c)", State: 'R', Start: 123450 * time.Millisecond, CPU: 2 * time.Second}, p)
@@ -224,6 +248,21 @@ func TestSignal(t *testing.T) {
 	require.NoError(t, Signal(fsys, p, syscall.SIGTERM))
 	require.Error(t, cmd.Wait())
 	require.ErrorIs(t, Signal(fsys, p, syscall.SIGTERM), fs.ErrNotExist)
+}
+
+// A /proc of another pid namespace has other processes under the same numbers: nothing is signaled by it.
+func TestSignalByAForeignProc(t *testing.T) {
+	cmd := exec.Command("sleep", "600")
+	require.NoError(t, cmd.Start())
+	fsys := fstest.MapFS{}
+	proc(fsys, cmd.Process.Pid, 1, "sleep", 'S', 0, 5, 0, "9", "/")
+	fsys["proc/self"] = &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte(strconv.Itoa(os.Getpid() + 1))}
+	p, err := ReadProcess(fsys, cmd.Process.Pid)
+	require.NoError(t, err)
+	require.ErrorContains(t, Signal(fsys, p, syscall.SIGKILL), "run it with hostPID")
+	require.NoError(t, cmd.Process.Signal(syscall.Signal(0)))
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
 }
 
 func TestSignalOfAZombie(t *testing.T) {

@@ -83,6 +83,8 @@ func TestExplain(t *testing.T) {
 	}
 	_, out, _ := call(t, "explain", "-all", "-root", root, "7")
 	require.Contains(t, out, "absent")
+	_, _, errs := call(t, "explain", "-root", root, "123")
+	require.Contains(t, errs, "no process 123 in "+root+"/proc: it has ended, or is meant by its number in another pid namespace")
 	for arg, want := range map[string]int{"123": cli.ExitFailed, "abc": cli.ExitUsage, "ffffffff": cli.ExitFailed} {
 		code, _, errs := call(t, "explain", "-root", root, arg)
 		require.Equal(t, want, code, errs)
@@ -106,6 +108,12 @@ func TestUsage(t *testing.T) {
 		{"serve", "-every", "0"},
 		{"views", "-once", "-root", fakeMachine(t)},
 		{"reap", "x"},
+		{"reap", "-min-age", "-1s"},
+		{"reap", "-min-idle", "-1s"},
+		{"reap", "-every", "-1s"},
+		{"reap", "-grace", "-1s"},
+		{"serve", "-min-age", "-1s"},
+		{"explain", "-root", fakeMachine(t), "no such id"},
 		{"reap", "-root", "/nonexistent"},
 		{"views", "-root", "/nonexistent"},
 		{"serve", "-root", "/nonexistent"},

@@ -80,7 +80,12 @@ func explanation(title string, l cgroupview.Limits, all bool) string {
 			line("%s\t%s\t%s\t%s", p.Runtime, heap(p.Heap), p.Heap.Because, p.Heap.Blind)
 		}
 	}
-	line("\nSettings that make them right:")
+	switch l.Quota.State {
+	case cgroupview.Limited, cgroupview.Unlimited:
+		line("\nSettings that make them right:")
+	default:
+		line("\nThe CPU quota is %s, so nothing is known that would make the numbers of CPUs right. Other settings that do:", l.Quota.State.String())
+	}
 	for _, a := range l.Advice() {
 		line("  %s", a)
 	}
@@ -129,9 +134,18 @@ func request(l cgroupview.Limits) (kind, value, meaning string) {
 	switch {
 	case l.Weight > 0:
 		linear, quadratic := cgroupview.SharesFromWeight(l.Weight)
+		const kernels = 100
+		if l.Weight == kernels {
+			return "weight", strconv.FormatUint(l.Weight, 10), fmt.Sprintf("the kernel's default, or a request of %.2f CPUs (runc 1.3.2, crun 1.23 and later), or %.2f (older)", float64(quadratic)/1024, float64(linear)/1024)
+		}
 		return "weight", strconv.FormatUint(l.Weight, 10), fmt.Sprintf("a request of %.2f CPUs (runc 1.3.2, crun 1.23 and later), or %.2f (older)", float64(quadratic)/1024, float64(linear)/1024)
 	case l.Shares > 0:
-		return "shares", strconv.FormatUint(l.Shares, 10), fmt.Sprintf("a request of %.2f CPUs, or the default", float64(l.Shares)/1024)
+		const kernels = 1024
+		meaning = fmt.Sprintf("a request of %.2f CPUs", float64(l.Shares)/1024)
+		if l.Shares == kernels {
+			meaning += ", or the kernel's default"
+		}
+		return "shares", strconv.FormatUint(l.Shares, 10), meaning
 	}
 	return "weight", "unknown", ""
 }
@@ -157,7 +171,10 @@ func says(s cgroupview.Step) string {
 }
 
 func binding(s cgroupview.Step) string {
-	if s.Binding {
+	switch {
+	case s.Binding && s.Outside:
+		return "<- counts, but the process cannot see it"
+	case s.Binding:
 		return "<- counts"
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ func rootFlag(f *cli.Flags) *string {
 
 func newMachine(root string) (machine, error) {
 	if _, err := os.Stat(root + "/proc/self/cgroup"); err != nil {
-		return machine{}, cli.Usagef("-root %s: %w (want the root of a Linux machine, with its /proc)", root, err)
+		return machine{}, cli.Usagef("-root %s: %w (want the root of a Linux machine, with its /proc, and in a container hostPID)", root, err)
 	}
 	return machine{root, cgroupview.FS(root)}, nil
 }
@@ -54,20 +55,22 @@ func (m machine) find(arg string) (found, error) {
 		return found{}, err
 	}
 	if pid, err := strconv.Atoi(arg); (err == nil || arg == "") && len(arg) < 8 { // the kernel has no more than 4194304 of them
-		g, err := mounts.Locate(pid)
-		title := "process " + arg
-		if arg == "" {
-			title = "this process"
+		if pid == 0 {
+			g, err := mounts.Locate(0)
+			return found{"this process", g}, err
 		}
-		return found{title, g}, err
+		g, err := mounts.Locate(pid)
+		if errors.Is(err, fs.ErrNotExist) {
+			return found{}, fmt.Errorf("no process %d in %s/proc: it has ended, or is meant by its number in another pid namespace (%w)", pid, strings.TrimSuffix(m.root, "/"), err)
+		}
+		return found{"process " + arg, seenBy(mounts, g, pid)}, err
 	}
-	const shortest = 6
-	if len(arg) < shortest {
-		return found{}, cli.Usagef("%q: want a process number or at least %d digits of a container's ID", arg, shortest)
+	if len(arg) < shortestID || strings.Trim(arg, "0123456789abcdef") != "" {
+		return found{}, cli.Usagef("%q: want a process number, or the first %d or more of a container's ID, which is digits and a to f", arg, shortestID)
 	}
 	var matches []node.Container
 	var errs []error
-	for c, err := range node.Walk(m.fsys, mounts) {
+	for c, err := range m.containers(mounts) {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
@@ -77,23 +80,60 @@ func (m machine) find(arg string) (found, error) {
 	}
 	switch len(matches) {
 	case 1:
-		return found{"container " + matches[0].ID, m.container(mounts, matches[0])}, nil
+		g, pid := m.container(mounts, matches[0])
+		return found{"container " + matches[0].ID, seenBy(mounts, g, pid)}, nil
 	case 0:
 		return found{}, errors.Join(append(errs, fmt.Errorf("no container's ID begins with %q", arg))...)
 	}
 	return found{}, cli.Usagef("%q is the start of %d containers' IDs, such as %s and %s: write more of it", arg, len(matches), matches[0].ID, matches[1].ID)
 }
 
-// container is the group of a container, seen from its first process. Where hierarchies have different paths for it, that
-// process leads to them.
-func (m machine) container(mounts cgroupview.Mounts, c node.Container) cgroupview.Group {
+// shortestID is how much of a container's ID names it.
+const shortestID = 6
+
+// seenBy is the group as its process sees it, if that can be told.
+func seenBy(mounts cgroupview.Mounts, g cgroupview.Group, pid int) cgroupview.Group {
+	if seen, err := mounts.SeenBy(g, pid); err == nil && pid > 0 {
+		return seen
+	}
+	return g
+}
+
+// container is the group of a container, seen from its first process, and that one's number, 0 if there is none. Where
+// hierarchies have different paths for it, that process leads to them.
+func (m machine) container(mounts cgroupview.Mounts, c node.Container) (cgroupview.Group, int) {
 	g := mounts.Group(c.Path)
 	pid, err := g.Init()
 	if err != nil {
-		return g
+		return g, 0
 	}
 	if of, err := mounts.Locate(pid); err == nil && of.Place(cgroupview.Memory).Dir == g.Place(cgroupview.Memory).Dir {
-		return of
+		return of, pid
 	}
-	return g.WithProcess(pid)
+	return g.WithProcess(pid), pid
+}
+
+var errTwice = errors.New("have the container ID of another one and are left out")
+
+// containers yields the containers of the machine, each once: IDs are names of cgroups, and whoever may make cgroups of
+// his own can make one with an ID that is another container's. The first one counts, in the order of paths, in which
+// those of Kubernetes come before those of users.
+func (m machine) containers(mounts cgroupview.Mounts) iter.Seq2[node.Container, error] {
+	return func(yield func(node.Container, error) bool) {
+		seen := map[string]bool{}
+		again, one := 0, ""
+		for c, err := range node.Walk(m.fsys, mounts) {
+			if err == nil && seen[c.ID] {
+				again, one = again+1, c.Path
+				continue
+			}
+			seen[c.ID] = err == nil
+			if !yield(c, err) {
+				return
+			}
+		}
+		if again > 0 {
+			yield(node.Container{}, fmt.Errorf("%d cgroups %w, such as %.200q", again, errTwice, one))
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -47,13 +48,14 @@ func newMetrics() *metrics {
 	}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		latency:  gauge("memory_stat_read_seconds", "How long the last read of the root's memory.stat took; more than 0.05 is slow."),
+		latency:  gauge("memory_stat_read_seconds", "How long the last read of the root's memory.stat took; more than 0.05 is slow, NaN unknown."),
 		stuck:    gauge("memory_stat_stuck", "1 while a read of the root's memory.stat has not ended for 5 seconds."),
 		dying:    gauge("dying_cgroups", "Memory cgroups that were removed and live on in the kernel; -1 if unknown."),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "snapshot_failures_total", Help: "Snapshots that failed as a whole."}),
 		perGroup: perContainer(),
 		machine:  perMachine(),
 	}
+	m.memoryStat(unknown, true, -1) // 0 would look healthy
 	m.registry.MustRegister(m, m.latency, m.stuck, m.dying, m.failures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -106,7 +108,7 @@ func perMachine() []total {
 	}
 	add("containers", "Containers that have metrics.", func(s *snapshot) float64 { return float64(len(s.containers)) })
 	add("containers_skipped", "Containers beyond -max-containers.", func(s *snapshot) float64 { return float64(s.skipped) })
-	add("read_errors", "Containers and files that the last snapshot could not read.", func(s *snapshot) float64 { return float64(s.errors) })
+	add("read_errors", "Containers and files that the last snapshot could not read.", func(s *snapshot) float64 { return float64(len(s.errors)) })
 	add("stale_shells", "Shells that were left in containers.", func(s *snapshot) float64 { return float64(s.findings[node.StaleShell]) })
 	add("zombies", "Processes that ended and whose parent does not wait for them.", func(s *snapshot) float64 { return float64(s.findings[node.Zombie]) })
 	add("snapshot_seconds", "How long the last snapshot took.", func(s *snapshot) float64 { return s.took.Seconds() })
@@ -146,6 +148,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 // memoryStat takes what was measured of the root's memory.stat.
 func (m *metrics) memoryStat(took time.Duration, done bool, dying int) {
 	m.latency.Set(took.Seconds())
+	if took == unknown {
+		m.latency.Set(math.NaN())
+	}
 	m.dying.Set(float64(dying))
 	m.stuck.Set(0)
 	if !done {

@@ -27,12 +27,18 @@ look, so it takes -every to find it.
 `
 
 // rulesFlags adds the flags that say what a stale shell is.
-func rulesFlags(f *cli.Flags) func() node.Rules {
+func rulesFlags(f *cli.Flags) func() (node.Rules, error) {
 	age := f.Duration("min-age", 30*time.Minute, "leave shells alone that are younger")
 	idle := f.Duration("min-idle", 30*time.Minute, "leave shells alone that did something since")
-	allow := f.String("allow", "", "comma-separated program names, container IDs and Pod UIDs that are never reported")
-	return func() node.Rules {
-		return node.Rules{MinAge: *age, MinIdle: *idle, Allow: strings.FieldsFunc(*allow, func(r rune) bool { return r == ',' })}
+	allow := f.String("allow", "", "comma-separated program `names`, container IDs or the first 6 or more of their digits, and Pod UIDs that are never reported")
+	return func() (node.Rules, error) {
+		if *age < 0 || *idle < 0 {
+			return node.Rules{}, cli.Usagef("-min-age %s -min-idle %s: want 0 or more", *age, *idle)
+		}
+		const none = 1 // of zero the package makes its default
+		return node.Rules{
+			MinAge: max(*age, none), MinIdle: max(*idle, none), Allow: strings.FieldsFunc(*allow, func(r rune) bool { return r == ',' }),
+		}, nil
 	}
 }
 
@@ -54,14 +60,25 @@ func reap(ctx context.Context, args []string, s streams) error {
 	if err := flags.ParseOnly(args); err != nil {
 		return err
 	}
+	which, err := rules()
+	if err != nil {
+		return err
+	}
+	if *every < 0 || *grace < 0 {
+		return cli.Usagef("-every %s -grace %s: want 0 or more", *every, *grace)
+	}
 	m, err := newMachine(*root)
 	if err != nil {
 		return err
 	}
-	r := reaper{m, node.NewScanner(rules()), *apply, *grace, s}
+	r := reaper{m, node.NewScanner(which), *apply, *grace, s}
 	for {
-		if err := r.once(ctx); err != nil || *every <= 0 {
+		err := r.once(ctx)
+		if *every == 0 {
 			return err
+		}
+		if err != nil {
+			s.Say("nodeagent reap: %v\n", err) // the next time may be better
 		}
 		select {
 		case <-ctx.Done():
@@ -74,11 +91,11 @@ func reap(ctx context.Context, args []string, s streams) error {
 // once looks, says what it found and, if told to, ends it.
 func (r reaper) once(ctx context.Context) error {
 	findings, err := r.scanner.Scan(r.machine.fsys, time.Now())
+	if err != nil && findings == nil {
+		return err
+	}
 	if err != nil {
 		r.out.Say("nodeagent reap: %v\n", err) // about single processes; the others were looked at
-		if findings == nil {
-			return err
-		}
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kubewright/kubewright/cgroupview"
@@ -21,8 +22,8 @@ type snapshot struct {
 	at         time.Time
 	took       time.Duration
 	containers []usage
-	skipped    int // containers beyond the bound
-	errors     int // containers or files that could not be read
+	skipped    int     // containers beyond the bound
+	errors     []error // of containers or files that could not be read
 	findings   map[node.Kind]int
 }
 
@@ -40,30 +41,31 @@ func (s *sampler) snapshot(now time.Time, since func(time.Time) time.Duration) (
 	if err != nil {
 		return nil, err
 	}
-	for c, err := range node.Walk(s.machine.fsys, mounts) {
+	for c, err := range s.machine.containers(mounts) {
 		if err != nil {
-			out.errors++
+			out.errors = append(out.errors, err)
 			continue
 		}
 		if len(out.containers) == s.most {
 			out.skipped++
 			continue
 		}
-		g := s.machine.container(mounts, c)
+		g, _ := s.machine.container(mounts, c)
 		if node.Sandbox(s.machine.fsys, g) {
 			continue
 		}
+		g = g.Only(cgroupview.CPU, cgroupview.CPUAcct, cgroupview.Cpuset, cgroupview.Memory) // what has metrics
 		u := usage{container: c}
 		u.limits, err = g.Limits()
-		if err = errors.Join(err, g.Sample(&u.sample)); err != nil {
-			out.errors++ // mostly it has ended meanwhile
+		if err = errors.Join(err, g.Sample(&u.sample)); err != nil { // mostly it has ended meanwhile
+			out.errors = append(out.errors, fmt.Errorf("container %s: %w", c.ID, err))
 			continue
 		}
 		out.containers = append(out.containers, u)
 	}
 	findings, err := s.scanner.Scan(s.machine.fsys, now)
 	if err != nil {
-		out.errors++
+		out.errors = append(out.errors, err)
 	}
 	for _, f := range findings {
 		out.findings[f.Kind]++
@@ -78,6 +80,9 @@ type latency struct {
 	machine machine
 	report  func(took time.Duration, done bool, dying int)
 }
+
+// unknown is how long a read took that could not be made.
+const unknown time.Duration = -1
 
 // patience is after how long a read that does not end is reported while it goes on.
 const patience = 5 * time.Second
@@ -96,6 +101,7 @@ func (l latency) run(ctx context.Context, every time.Duration) {
 func (l latency) measure(ctx context.Context) {
 	mounts, err := l.machine.mounts()
 	if err != nil {
+		l.report(unknown, true, -1)
 		return
 	}
 	dying, err := node.DyingGroups(l.machine.fsys, mounts)
@@ -105,7 +111,8 @@ func (l latency) measure(ctx context.Context) {
 	slow := time.AfterFunc(patience, func() { l.report(patience, false, dying) })
 	took, err := node.MeasureMemoryStat(ctx, l.machine.fsys, mounts, time.Now)
 	slow.Stop()
-	if err == nil {
-		l.report(took, true, dying)
+	if err != nil {
+		took = unknown
 	}
+	l.report(took, true, dying)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,13 +36,17 @@ func serve(ctx context.Context, args []string, s streams) error {
 	if *every <= 0 || *most < 0 {
 		return cli.Usagef("-every %s -max-containers %d: want more than 0", *every, *most)
 	}
+	which, err := rules()
+	if err != nil {
+		return err
+	}
 	m, err := newMachine(*root)
 	if err != nil {
 		return err
 	}
 	log := logs.New(s.Err)
 	metrics := newMetrics()
-	sampler := &sampler{m, node.NewScanner(rules()), *most}
+	sampler := &sampler{m, node.NewScanner(which), *most}
 	return together(ctx,
 		func(ctx context.Context) error { return sampling(ctx, sampler, metrics, *every, log) },
 		func(ctx context.Context) error { latency{m, metrics.memoryStat}.run(ctx, *every); return nil },
@@ -74,12 +79,31 @@ func sampling(ctx context.Context, s *sampler, m *metrics, every time.Duration, 
 			log.Error("nothing could be read", "error", err)
 		} else {
 			m.last.Store(snap)
+			tell(log, snap.errors)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(every):
 		}
+	}
+}
+
+// tell logs what could not be read: all of it for those who want details, and for the others one line, unless it has
+// only ended meanwhile.
+func tell(log *slog.Logger, errs []error) {
+	lasting := 0
+	var first error
+	for _, err := range errs {
+		log.Debug("could not be read", "error", err)
+		if !errors.Is(err, fs.ErrNotExist) {
+			if lasting++; first == nil {
+				first = err
+			}
+		}
+	}
+	if lasting > 0 {
+		log.Warn("some could not be read", "errors", lasting, "first", first)
 	}
 }
 

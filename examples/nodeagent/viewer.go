@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -78,10 +79,10 @@ func (v *viewer) update(ctx context.Context) error {
 	}
 	host := &cgroupview.Host{} // a new one: a container that is stuck may still use the last one
 	errs := []error{host.Read(v.machine.fsys)}
-	there := map[string]bool{}
-	for c, err := range node.Walk(v.machine.fsys, mounts) {
+	there, all := map[string]bool{}, true
+	for c, err := range v.machine.containers(mounts) {
 		if err != nil {
-			errs = append(errs, err)
+			errs, all = append(errs, err), all && errors.Is(err, errTwice)
 			continue
 		}
 		there[c.ID] = true
@@ -89,24 +90,22 @@ func (v *viewer) update(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("container %s: %w", c.ID, err))
 		}
 	}
-	for _, id := range v.keep(there) {
-		errs = append(errs, v.files.remove(id))
+	v.keep(there, all)
+	if all {
+		errs = append(errs, v.files.removeBut(there))
 	}
 	return errors.Join(append(errs, v.files.writeCounts(host))...)
 }
 
-// keep forgets containers that are not there any more, and returns them.
-func (v *viewer) keep(there map[string]bool) (gone []string) {
+// keep forgets containers that are not there any more. Where not all could be looked at, who was not found may still be
+// there, and have its files mounted.
+func (v *viewer) keep(there map[string]bool, all bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.began = true
-	for id := range v.views {
-		if !there[id] {
-			delete(v.views, id)
-			gone = append(gone, id)
-		}
+	if v.began = true; !all {
+		return
 	}
-	return gone
+	maps.DeleteFunc(v.views, func(id string, _ *containerView) bool { return !there[id] })
 }
 
 func (v *viewer) updateOne(ctx context.Context, host *cgroupview.Host, mounts cgroupview.Mounts, of node.Container) error {
@@ -123,7 +122,7 @@ func (v *viewer) updateOne(ctx context.Context, host *cgroupview.Host, mounts cg
 	ctx, cancel := context.WithTimeout(ctx, v.patience)
 	defer cancel()
 	texts, err := c.alone(ctx, func() ([]string, error) {
-		c.group = v.machine.container(mounts, of)
+		c.group, _ = v.machine.container(mounts, of)
 		if err := c.read(true); err != nil {
 			return nil, err
 		}

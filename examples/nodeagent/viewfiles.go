@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"github.com/kubewright/kubewright/cgroupview"
+	"github.com/kubewright/kubewright/cgroupview/node"
 )
 
 // viewFiles are the plain files below a directory.
@@ -95,13 +97,26 @@ func (f *viewFiles) put(dir, name, text string) error {
 	return err
 }
 
-// remove deletes the files of a container that is gone.
-func (f *viewFiles) remove(id string) error {
+// removeBut deletes the files of containers that are gone, also of those that went while no agent ran. What has no
+// container's name is somebody else's.
+func (f *viewFiles) removeBut(there map[string]bool) error {
 	if f.dir == "" {
 		return nil
 	}
-	for _, file := range still() {
-		delete(f.written, filepath.Join(f.dir, id, file))
+	entries, err := os.ReadDir(f.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return os.RemoveAll(filepath.Join(f.dir, id))
+	errs := []error{err}
+	for _, e := range entries {
+		id := e.Name()
+		if c, ok := node.ParseContainer("/" + id); !ok || c.ID != id || there[id] {
+			continue
+		}
+		for _, file := range still() {
+			delete(f.written, filepath.Join(f.dir, id, file))
+		}
+		errs = append(errs, os.RemoveAll(filepath.Join(f.dir, id)))
+	}
+	return errors.Join(errs...)
 }

@@ -71,6 +71,7 @@ func (f *file) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, s
 		return nil, 0, syscall.ENFILE
 	}
 	if err != nil {
+		f.views.failed(f.name, int(caller.Pid), err)
 		return nil, 0, syscall.EIO
 	}
 	return &content{text, release}, fuse.FOPEN_DIRECT_IO, fs.OK

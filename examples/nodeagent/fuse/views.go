@@ -20,6 +20,8 @@ type views struct {
 	fsys   fs.FS
 	viewer int
 
+	failed func(file string, pid int, err error) // is told of files that could not be rendered
+
 	hosts sync.Pool // of *cgroupview.Host: on large machines too much to keep for each container
 
 	mu     sync.Mutex
@@ -43,7 +45,7 @@ type view struct {
 }
 
 func newViews(root string) *views {
-	v := &views{fsys: cgroupview.FS(root), groups: map[string]*view{}}
+	v := &views{fsys: cgroupview.FS(root), groups: map[string]*view{}, failed: func(string, int, error) {}}
 	if strings.TrimSuffix(root, "/") != "" {
 		v.viewer = 1
 	}
@@ -117,7 +119,7 @@ func (v *views) of(pid int) (*view, error) {
 		return nil, err
 	}
 	place := g.Place(cgroupview.Memory)
-	if c, ok := node.Enclosing(place.Path); ok {
+	if c, ok := node.Enclosing(place.Path); ok && c.Path != place.Path { // in a cgroup that the container has made
 		g = mounts.Group(c.Path)
 		place = g.Place(cgroupview.Memory)
 	}

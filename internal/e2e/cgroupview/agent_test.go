@@ -144,7 +144,7 @@ func TestStaleShells(t *testing.T) {
 	// The shim starts the container's application, a shell that has a shell as a child; then somebody's bash, which
 	// reads from a pipe that nobody writes to; and what never waits for its child.
 	script := `
-		joined() { exec sh -c "echo \$\$ > '` + procs + `' && exec \"\$@\"" sh "$@"; }
+		joined() { exec setsid sh -c "echo \$\$ > '` + procs + `' && exec \"\$@\"" sh "$@"; }
 		mkfifo pipe; exec 3<>pipe
 		joined sh -c 'sh -c "while :; do sleep 600; done" & wait' 3<&- & echo app $!
 		sleep 1

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,11 +76,32 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-func probe(t *testing.T, g *group) (a answers) {
+func probe(t *testing.T, g *group, before ...string) (a answers) {
 	t.Helper()
 	t.Setenv(probeEnv, "1")
-	require.NoError(t, json.Unmarshal([]byte(g.output(t, os.Args[0])), &a))
+	args := append(slices.Clone(before), os.Args[0])
+	require.NoError(t, json.Unmarshal([]byte(g.output(t, args[0], args[1:]...)), &a))
 	return a
+}
+
+// Law: policies count what programs count also in a cgroup namespace of a container, below its top, which has the quota.
+func TestPoliciesBelowTheTopOfANamespace(t *testing.T) {
+	top := newGroup(t, nil, unique())
+	if top.v2 {
+		t.Skip("v2 lets no process begin a namespace in a group whose children have controllers")
+	}
+	newGroup(t, top, "inner")
+	top.quota(t, "50000")
+	mount, _, ok := strings.Cut(top.dirs["cpu"], top.path)
+	require.True(t, ok, "%s %s", top.dirs["cpu"], top.path)
+	script := "umount -l " + mount + " && mount -t cgroup -o " + filepath.Base(mount) + " none " + mount + " && echo $$ >" + mount + "/inner/cgroup.procs && exec \"$@\""
+	inside := []string{"unshare", "--cgroup", "--mount", "sh", "-c", script, "sh"}
+	a := probe(t, top, inside...)
+	require.Equal(t, a.Go, a.Counts[cgroupview.GoRuntime], "the Go runtime")
+	require.Equal(t, 1, a.Counts[cgroupview.Ceil], a.Because)
+	for _, j := range javas(t) {
+		require.Equal(t, j.cpus(t, top, inside...), a.Counts[j.policy], j.path)
+	}
 }
 
 // Law: policies count what the programs of their names count, in cgroups with real limits.
@@ -112,10 +135,8 @@ func TestPoliciesAgreeWithPrograms(t *testing.T) {
 			require.Equal(t, a.Automaxprocs, a.Counts[cgroupview.Automaxprocs], "automaxprocs")
 			require.Equal(t, a.Automemlimit, a.Memory, "automemlimit")
 			require.Equal(t, a.Counts[cgroupview.Ceil], a.SetProcs, a.Because)
-			if path, err := exec.LookPath("java"); err == nil {
-				require.Equal(t, java(t, inner, path), a.Counts[cgroupview.JVMLeaf], "JDK 17")
-			} else {
-				t.Log("no java here: the JVM's policy was not judged")
+			for _, j := range javas(t) {
+				require.Equal(t, j.cpus(t, inner), a.Counts[j.policy], j.path)
 			}
 			if path, err := exec.LookPath("node"); err == nil && !inner.v2 {
 				out := inner.output(t, path, "-e", "console.log(os.availableParallelism())")
@@ -125,12 +146,51 @@ func TestPoliciesAgreeWithPrograms(t *testing.T) {
 	}
 }
 
-// java returns the number of CPUs that a JVM sees, from its own words. Only JDK 17 and later patch levels of 11 count as
-// JVMLeaf does.
-func java(t *testing.T, g *group, path string) int {
+// java is a JVM, and the policy by which it counts.
+type java struct {
+	path   string
+	policy cgroupview.Runtime
+}
+
+// javas are the JVMs of this machine, each once. JDK 24, and 21 from 21.0.9 on, look at all levels.
+func javas(t *testing.T) (out []java) {
 	t.Helper()
-	out := g.output(t, path, "-Xint", "-Xshare:auto", "-XshowSettings:system", "-version")
-	m := regexp.MustCompile(`Effective CPU Count: (\d+)`).FindStringSubmatch(out)
+	paths, err := filepath.Glob("/usr/lib/jvm/*/bin/java")
+	require.NoError(t, err)
+	if path, err := exec.LookPath("java"); err == nil {
+		paths = append(paths, path)
+	}
+	seen := map[string]bool{}
+	for _, path := range paths {
+		if path, err = filepath.EvalSymlinks(path); err != nil || seen[path] {
+			continue
+		}
+		seen[path] = true
+		said, err := exec.Command(path, "-Xint", "-version").CombinedOutput() //nolint:gosec // a JVM of this machine
+		require.NoError(t, err, "%s", said)
+		m := regexp.MustCompile(`version "(\d+)(?:\.0\.(\d+))?`).FindStringSubmatch(string(said))
+		require.NotNil(t, m, "%s", said)
+		major, err := strconv.Atoi(m[1])
+		require.NoError(t, err)
+		update, _ := strconv.Atoi(m[2]) // a first release has none
+		j := java{path, cgroupview.JVMLeaf}
+		if major >= 24 || major == 21 && update >= 9 {
+			j.policy = cgroupview.JVM
+		}
+		out = append(out, j)
+	}
+	if out == nil {
+		t.Log("no java here: the JVMs' policies were not judged")
+	}
+	return out
+}
+
+// cpus returns the number of CPUs that the JVM sees, from its own words. The programs before it start it.
+func (j java) cpus(t *testing.T, g *group, before ...string) int {
+	t.Helper()
+	args := append(slices.Clone(before), j.path, "-Xint", "-XX:+UseSerialGC", "-Xlog:gc+init", "-version")
+	out := g.output(t, args[0], args[1:]...)
+	m := regexp.MustCompile(`CPUs: \d+ total, (\d+) available`).FindStringSubmatch(out)
 	require.NotNil(t, m, out)
 	n, err := strconv.Atoi(m[1])
 	require.NoError(t, err)
@@ -152,16 +212,15 @@ func TestHeapsAgreeWithPrograms(t *testing.T) {
 				inner.memory(t, c.inner)
 			}
 			a := probe(t, inner)
-			path, err := exec.LookPath("java")
 			if _, noCpuset := os.Stat(inner.dirs["cpuset"] + "/cpuset.cpus"); noCpuset != nil {
 				t.Log("a kernel without the cpuset controller, where JVMs take no container for one: their heap was not judged")
-			} else if err == nil {
-				out := inner.output(t, path, "-XX:+UseSerialGC", "-XX:+PrintFlagsFinal", "-version") // G1 would round up to its regions
-				m := regexp.MustCompile(`MaxHeapSize\s+= (\d+)`).FindStringSubmatch(out)
-				require.NotNil(t, m, out)
-				require.Equal(t, m[1], strconv.FormatUint(a.Heaps[cgroupview.JVMLeaf], 10), "JDK 17")
 			} else {
-				t.Log("no java here: the JVM's heap was not judged")
+				for _, j := range javas(t) {
+					out := inner.output(t, j.path, "-XX:+UseSerialGC", "-XX:+PrintFlagsFinal", "-version") // G1 would round up to its regions
+					m := regexp.MustCompile(`MaxHeapSize\s+= (\d+)`).FindStringSubmatch(out)
+					require.NotNil(t, m, out)
+					require.Equal(t, m[1], strconv.FormatUint(a.Heaps[j.policy], 10), j.path)
+				}
 			}
 			if path := nodeWithCgroups(t); path != "" {
 				out := inner.output(t, path, "-e", "console.log(require('v8').getHeapStatistics().heap_size_limit)")
