@@ -39,12 +39,59 @@ func TestLongListsWithoutKeys(t *testing.T) {
 	reversed := diff(t, doc, func(r *rbacv1.ClusterRole) { slices.Reverse(r.Rules) })
 	require.Equal(t, 999, strings.Count(reversed, `"op":"move"`))
 	require.NotContains(t, reversed, `"op":"add"`)
-	// Changed all over, so that no element is known again: written anew rather than given to the wrong ones.
+	// As many as before, and none known again: changed in place, as in a short list.
+	changed := diff(t, doc, func(r *rbacv1.ClusterRole) {
+		for i := range r.Rules {
+			r.Rules[i].Verbs = []string{"list"}
+		}
+	})
+	require.Equal(t, 1000, strings.Count(changed, "\n")+1)
+	require.Equal(t, 1000, strings.Count(changed, `{"op":"replace","path":"/rules/`))
+	// Fewer, and none known again: written anew rather than given to the wrong ones.
 	require.Contains(t, diff(t, doc, func(r *rbacv1.ClusterRole) {
+		r.Rules = r.Rules[1:]
 		for i := range r.Rules {
 			r.Rules[i].Verbs = []string{"list"}
 		}
 	}), `{"op":"add","path":"/rules","value":[`)
+}
+
+// A list in which the operations would shift too many elements is written whole, and its elements keep what no type
+// knows all the same.
+func TestLongListsAreRewritten(t *testing.T) {
+	const n = 5000
+	thinned := func(r *rbacv1.ClusterRole) {
+		r.Rules = slices.DeleteFunc(r.Rules, func(rule rbacv1.PolicyRule) bool {
+			return strings.HasSuffix(rule.Resources[0], "3") || strings.HasSuffix(rule.Resources[0], "7")
+		})
+		r.Rules = append(r.Rules, rbacv1.PolicyRule{Verbs: []string{"watch"}, Resources: []string{"new"}})
+	}
+	for name, change := range map[string]func(r *rbacv1.ClusterRole){
+		"reversed":      func(r *rbacv1.ClusterRole) { slices.Reverse(r.Rules) },
+		"some for some": thinned,
+		"every second": func(r *rbacv1.ClusterRole) {
+			r.Rules = slices.DeleteFunc(r.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Resources[0][1]%2 == 0 })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := diff(t, manyRules(n), change)
+			require.Equal(t, 0, strings.Count(got, "\n"), "one operation")
+			var op patch.Operation
+			require.NoError(t, json.Unmarshal([]byte(got), &op))
+			require.Equal(t, "/rules", op.Path)
+			var rules []map[string]any
+			require.NoError(t, json.Unmarshal(op.Value, &rules))
+			for _, r := range rules {
+				if resource := r["resources"].([]any)[0].(string); resource != "new" {
+					require.Equal(t, "f"+resource[1:], r["future"])
+				}
+			}
+		})
+	}
+	p := patch.Patch{{Op: patch.Add, Path: "/rules", Value: json.RawMessage(`[{"verbs":["get"],"resources":["r1"],"future":"f2"}]`)}}
+	parsed, err := patch.Parse([]byte(manyRules(n)))
+	require.NoError(t, err)
+	require.ErrorContains(t, patch.For[rbacv1.ClusterRole]().Check(parsed, p), "future", "no element of the document")
 }
 
 func TestManagedFieldsAreNotTouched(t *testing.T) {

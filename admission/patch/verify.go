@@ -162,10 +162,29 @@ func (c *core) checkOperation(doc *tree, o Operation) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkValue(to, value); err != nil {
+	if err := c.checkValue(to, value); err != nil && !c.rearranges(doc, to, value) {
 		return err
 	}
 	return doc.put(o.Op, to, tree{value: value})
+}
+
+// rearranges reports whether a value replaces a list of the document by one whose elements stood in it before, unknown
+// members and all, or decode strictly.
+func (c *core) rearranges(doc *tree, path []string, value rawjson.Value) bool {
+	list, _, err := c.typeAt(path)
+	if err != nil || list.shape != shapeList || value.Kind() != '[' {
+		return false
+	}
+	before := map[string]struct{}{}
+	for e := range doc.at(path).Elements() {
+		before[string(e.Text())] = struct{}{}
+	}
+	for e := range value.Elements() {
+		if _, stood := before[string(e.Text())]; !stood && !fits(list.elem, e) && decodeStrictly(list.elem, e) != nil {
+			return false
+		}
+	}
+	return len(before) > 0
 }
 
 // checkMove allows moves within a list, whose elements have one type.
