@@ -421,6 +421,21 @@ func TestInternalErrors(t *testing.T) {
 	})
 }
 
+// Functions are not called with neither an object nor an old one.
+func TestNoObject(t *testing.T) {
+	h := newHandler(t, admission.Options{}, pods().
+		Mutate("m", label("a", "1")).
+		Validate("v", func(_ context.Context, _ *admissionv1.AdmissionRequest, pod, _ *corev1.Pod) []admission.Finding {
+			return []admission.Finding{{Message: pod.Name}}
+		}))
+	for _, object := range []string{"", "null", " null "} {
+		for _, op := range []admissionv1.Operation{admissionv1.Create, admissionv1.Update} {
+			_, err := h.Review(t.Context(), request(op, object, object))
+			require.EqualError(t, err, "request.object is missing, which every "+string(op)+" has")
+		}
+	}
+}
+
 func TestFailOpen(t *testing.T) {
 	var runs atomic.Int32
 	counting := func(_ context.Context, _ *admissionv1.AdmissionRequest, pod *corev1.Pod) error {

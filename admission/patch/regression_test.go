@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -181,4 +182,35 @@ func TestLargeObjects(t *testing.T) {
 	})
 	require.Equal(t, 4999, strings.Count(p, `"op":"remove"`))
 	require.Equal(t, 5001, strings.Count(p, `"op":"add"`))
+}
+
+// What a RawExtension holds keeps its escapes, and the API server's library writes others.
+func TestEscapesInRawExtensions(t *testing.T) {
+	for _, raw := range []string{`{"run":"a && b <c>"}`, `{"run":"a \u0026\u0026 b"}`, `{"p\/q":"\u2028","é":"\u00e9"}`} {
+		doc := `{"metadata":{"name":"r"},"data":` + raw + `}`
+		require.Equal(t, `{"op":"add","path":"/metadata/labels","value":{"a":"b"}}`,
+			diff(t, doc, func(r *appsv1.ControllerRevision) { r.Labels = map[string]string{"a": "b"} }))
+	}
+	require.Equal(t, `{"op":"add","path":"/data","value":{"a":"\u0041"}}`,
+		diff(t, `{"data":{"a":"\u0042"}}`, func(r *appsv1.ControllerRevision) { r.Data.Raw = []byte(`{"a":"\u0041"}`) }))
+	require.Empty(t, diff(t, `{"data":{"a":"\u0042","n":1}}`, func(r *appsv1.ControllerRevision) { r.Data.Raw = []byte(`{"n":1,"a":"B"}`) }))
+}
+
+func TestNoObject(t *testing.T) {
+	p := patch.Patch{{Op: patch.Add, Path: "/a", Value: json.RawMessage("1")}}
+	for _, doc := range []string{"", " ", "null", "1", `"a"`} {
+		_, err := p.Apply([]byte(doc))
+		require.ErrorContains(t, err, "is no JSON object or array", doc)
+	}
+	null, err := patch.Parse([]byte("null"))
+	require.NoError(t, err)
+	require.Error(t, patch.For[corev1.Pod]().Check(null, p))
+	require.Error(t, patch.For[corev1.Pod]().Verify(null, p, &corev1.Pod{}))
+}
+
+// managedFields in a form that no API server sends are not the patch's fault.
+func TestOddManagedFields(t *testing.T) {
+	for _, fields := range []string{`[1]`, `"a"`, `{"":1}`} {
+		require.NotEmpty(t, diff(t, `{"metadata":{"managedFields":`+fields+`}}`, func(p *corev1.Pod) { p.Spec.NodeName = "n" }))
+	}
 }
