@@ -22,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/kubewright/kubewright/admission"
 )
 
@@ -543,6 +545,14 @@ func TestActionText(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{"action":"warn"}`), &config))
 	require.Equal(t, admission.Warn, config.Action)
 	require.EqualError(t, json.Unmarshal([]byte(`{"action":"Warn"}`), &config), `action "Warn": write one of deny, warn, audit, off`)
+	require.EqualError(t, json.Unmarshal([]byte(`{"action":true}`), &config), `action true: write one of deny, warn, audit, off`)
+	require.NoError(t, json.Unmarshal([]byte(`{"action":false}`), &config), "what YAML makes of off without quotes")
+	require.Equal(t, admission.Off, config.Action)
+	require.NoError(t, json.Unmarshal([]byte(`{"action":null}`), &config))
+	require.Equal(t, admission.Off, config.Action, "null changes nothing")
+	byRule := map[string]admission.Action{}
+	require.NoError(t, yaml.UnmarshalStrict([]byte("{a: off, b: \"off\", c: deny}"), &byRule))
+	require.Equal(t, map[string]admission.Action{"a": admission.Off, "b": admission.Off, "c": admission.Deny}, byRule)
 }
 
 // Same review, same bytes; the request is not touched; a review of the result has nothing left to do.

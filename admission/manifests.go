@@ -98,6 +98,11 @@ func (o *ManifestOptions) complete() error {
 	default:
 		errs = append(errs, fmt.Errorf("FailurePolicy %q: write Fail or Ignore", o.FailurePolicy))
 	}
+	for _, name := range o.ExcludeNamespaces {
+		if len(validation.IsDNS1123Label(name)) > 0 {
+			errs = append(errs, fmt.Errorf("ExcludeNamespaces %q: write the name of a namespace", name))
+		}
+	}
 	o.TimeoutSeconds = orDefault(o.TimeoutSeconds, 5)
 	o.FailurePolicy = orDefault(o.FailurePolicy, arv1.Fail)
 	if o.ExcludeNamespaces == nil {
