@@ -101,6 +101,8 @@ func TestWhenFunctionsRun(t *testing.T) {
 		"not the object itself":               {request(admissionv1.Create, `{}`, ""), "", []admission.Option{admission.Subresources("resize")}, false, false},
 		"mirror Pods are not mutated":         {request(admissionv1.Create, mirror, ""), "", nil, false, true},
 		"being deleted, as the server has it": {request(admissionv1.Update, `{}`, deleting), "", []admission.Option{admission.On(admissionv1.Update)}, false, false},
+		"being deleted, as its author says":   {request(admissionv1.Create, deleting, ""), "", nil, true, true},
+		"being deleted, as an update says":    {request(admissionv1.Update, deleting, `{}`), "", []admission.Option{admission.On(admissionv1.Update)}, true, true},
 		"deletionTimestamp that is nil":       {request(admissionv1.Create, `{"metadata":{"deletionTimestamp":null}}`, ""), "", nil, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func (k *Kind[T]) review(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	deleting := object.deleting() || old.deleting()
+	deleting := old.deleting() // a new object may say so too: server-side apply creates it with what its author wrote
 	var res result
 	obj := object.value
 	if c.phase.mutates() && obj != nil && !k.mirror(object) {
