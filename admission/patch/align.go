@@ -242,8 +242,8 @@ func (m *matcher) byText() {
 }
 
 // byNeighbours pairs what is left between two neighbours that were found: all of it when it is as many elements as
-// before, because changing elements is more usual than exchanging them, and otherwise those that are similar, if these are
-// few enough to compare. What the type does not know of a changed element stays.
+// before, because changing elements is more usual than exchanging them, and otherwise those that are similar, of many only
+// at both ends. What the type does not know of a changed element stays.
 func (m *matcher) byNeighbours(few bool) {
 	for j := 0; j < len(m.match); j++ {
 		if m.match[j] >= 0 {
@@ -262,6 +262,8 @@ func (m *matcher) byNeighbours(few bool) {
 		}
 		if few || last-first == end-j {
 			m.pairRun(first, last, j, end)
+		} else {
+			m.pairEnds(first, last, j, end)
 		}
 		j = end
 	}
@@ -278,6 +280,16 @@ func (m *matcher) pairRun(first, last, from, end int) {
 				break
 			}
 		}
+	}
+}
+
+// pairEnds pairs elements of these runs that are similar and have kept their distance to either end.
+func (m *matcher) pairEnds(first, last, from, end int) {
+	for ; first < last && from < end && similar(m.plan, m.a.Index(first), m.b.Index(from)); first, from = first+1, from+1 {
+		m.pair(first, from)
+	}
+	for ; first < last && from < end && similar(m.plan, m.a.Index(last-1), m.b.Index(end-1)); last, end = last-1, end-1 {
+		m.pair(last-1, end-1)
 	}
 }
 

@@ -48,11 +48,18 @@ func TestLongListsWithoutKeys(t *testing.T) {
 	})
 	require.Equal(t, 1000, strings.Count(changed, "\n")+1)
 	require.Equal(t, 1000, strings.Count(changed, `{"op":"replace","path":"/rules/`))
+	// One came and all others changed: they kept their distance to the end.
+	require.Equal(t, 1000, strings.Count(diff(t, doc, func(r *rbacv1.ClusterRole) {
+		for i := range r.Rules {
+			r.Rules[i].Verbs = []string{"list"}
+		}
+		r.Rules = append([]rbacv1.PolicyRule{{Verbs: []string{"watch"}}}, r.Rules...)
+	}), `{"op":"replace","path":"/rules/`))
 	// Fewer, and none known again: written anew rather than given to the wrong ones.
 	require.Contains(t, diff(t, doc, func(r *rbacv1.ClusterRole) {
 		r.Rules = r.Rules[1:]
 		for i := range r.Rules {
-			r.Rules[i].Verbs = []string{"list"}
+			r.Rules[i] = rbacv1.PolicyRule{Verbs: []string{"list"}, Resources: []string{"other"}}
 		}
 	}), `{"op":"add","path":"/rules","value":[`)
 }
