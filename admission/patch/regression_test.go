@@ -221,3 +221,30 @@ func TestOddManagedFields(t *testing.T) {
 		require.NotEmpty(t, diff(t, `{"metadata":{"managedFields":`+fields+`}}`, func(p *corev1.Pod) { p.Spec.NodeName = "n" }))
 	}
 }
+
+// The same below elements that move, and in decoded JSON.
+func TestLongListsAreRewrittenBelowMoves(t *testing.T) {
+	env := make([]string, 5000)
+	for i := range env {
+		env[i] = fmt.Sprintf(`{"name":"E%d","future":"f%d"}`, i, i)
+	}
+	doc := `{"spec":{"containers":[{"name":"a","env":[` + strings.Join(env, ",") + `]},{"name":"b"}]}}`
+	last := `,{"name":"E0","future":"f0"}]}`
+	got := strings.Split(diff(t, doc, func(p *corev1.Pod) {
+		slices.Reverse(p.Spec.Containers)
+		slices.Reverse(p.Spec.Containers[1].Env)
+		p.Spec.Containers[1].Env[0].Value = "changed"
+	}), "\n")
+	require.Len(t, got, 3)
+	require.Equal(t, `{"op":"move","from":"/spec/containers/1","path":"/spec/containers/0"}`, got[0])
+	require.True(t, strings.HasPrefix(got[1], `{"op":"add","path":"/spec/containers/1/env","value":[{"name":"E4999","future":"f4999"},`))
+	require.True(t, strings.HasSuffix(got[1], last))
+	require.Equal(t, `{"op":"add","path":"/spec/containers/1/env/0/value","value":"changed"}`, got[2])
+
+	got = strings.Split(diff(t, `{"apiVersion":"v1","kind":"X","lists":[[`+strings.Join(env, ",")+`]]}`, func(u *unstructured.Unstructured) {
+		slices.Reverse(u.Object["lists"].([]any)[0].([]any))
+	}), "\n")
+	require.Len(t, got, 1)
+	require.True(t, strings.HasPrefix(got[0], `{"op":"replace","path":"/lists/0","value":[`))
+	require.True(t, strings.HasSuffix(got[0], last))
+}
