@@ -138,15 +138,12 @@ func equalOpaque(a, b reflect.Value) bool {
 	}
 	ta, errA := marshal(a)
 	tb, errB := marshal(b)
-	return errA == nil && errB == nil && (bytes.Equal(ta, tb) || sameWithoutEscapes(ta, tb))
+	return errA == nil && errB == nil && (bytes.Equal(ta, tb) || sameJSON(ta, tb))
 }
 
-// sameWithoutEscapes compares texts that say the same with other escapes: what a RawExtension holds keeps those with
-// which it was written, and the API server's patch library adds its own to & and <.
-func sameWithoutEscapes(a, b []byte) bool {
-	if !bytes.Contains(a, []byte{'\\'}) && !bytes.Contains(b, []byte{'\\'}) {
-		return false
-	}
+// sameJSON compares texts that may say the same with other escapes or in another order: what a RawExtension holds stays as
+// it was written, and the API server's patch library puts escapes of its own for & and <.
+func sameJSON(a, b []byte) bool {
 	va, okA := decodeAny(a)
 	vb, okB := decodeAny(b)
 	return okA && okB && reflect.DeepEqual(va, vb)

@@ -201,6 +201,14 @@ func TestEscapesInRawExtensions(t *testing.T) {
 	require.Equal(t, `{"op":"add","path":"/data","value":{"a":"\u0041"}}`,
 		diff(t, `{"data":{"a":"\u0042"}}`, func(r *appsv1.ControllerRevision) { r.Data.Raw = []byte(`{"a":"\u0041"}`) }))
 	require.Empty(t, diff(t, `{"data":{"a":"\u0042","n":1}}`, func(r *appsv1.ControllerRevision) { r.Data.Raw = []byte(`{"n":1,"a":"B"}`) }))
+	require.Empty(t, diff(t, `{"data":{"a":1,"b":2}}`, func(r *appsv1.ControllerRevision) { r.Data.Raw = []byte(`{"b":2,"a":1}`) }))
+}
+
+func TestRootListIsNoTarget(t *testing.T) {
+	doc, err := patch.Parse([]byte(`[{"name":"a","future":1}]`))
+	require.NoError(t, err)
+	p := patch.Patch{{Op: patch.Add, Path: "", Value: json.RawMessage(`[{"name":"a","future":1}]`)}}
+	require.ErrorContains(t, patch.For[[]corev1.Container]().Check(doc, p), "the whole document is no target")
 }
 
 func TestNoObject(t *testing.T) {

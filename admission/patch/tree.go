@@ -137,6 +137,9 @@ func (t *tree) parent(path []string) (*level, error) {
 // at returns the value at the path. It is one that is not there where the path leads nowhere, or to a container that was
 // opened.
 func (t *tree) at(path []string) rawjson.Value {
+	if len(path) == 0 {
+		return t.value
+	}
 	level, err := t.parent(path)
 	if err != nil {
 		return rawjson.Value{}
