@@ -25,6 +25,7 @@ func TestImporterCompiles(t *testing.T) {
 	allowed := map[string][]string{
 		module + "/admission":                       admission,
 		module + "/admission/admissiontest":         testing,
+		module + "/admission/internal/plural":       nil,
 		module + "/admission/internal/rawjson":      nil,
 		module + "/admission/patch":                 admission,
 		module + "/admission/policy":                admission,

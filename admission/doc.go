@@ -19,7 +19,8 @@
 // A [MutateFunc] changes an object in place and sees what the mutators before it did. A [ValidateFunc] returns all its
 // findings; all of all validators are reported, each with rule, field, message and action: deny, warn or audit, which
 // configuration can change by rule ([Options.Actions]). By default mutators run on CREATE, validators on CREATE and
-// UPDATE, both for the object itself and not for subresources, and neither for objects that are being deleted.
+// UPDATE, both for the object itself and not for subresources, and neither for objects that are being deleted,
+// which is for the old object to say: server-side apply lets authors write a deletionTimestamp into a new one.
 //
 // # Outcomes
 //

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -16,14 +17,30 @@ const (
 	Off   Action = "off"   // drop the finding
 )
 
-// UnmarshalText accepts deny, warn, audit and off, so that an Action read from a configuration file is a valid one.
+// UnmarshalText accepts deny, warn, audit and off, so that an Action read from a configuration file is a valid one. It
+// takes false for off, because that is what YAML makes of off without quotes.
 func (a *Action) UnmarshalText(text []byte) error {
 	switch v := Action(text); v {
 	case Deny, Warn, Audit, Off:
 		*a = v
 		return nil
+	case "false":
+		*a = Off
+		return nil
 	}
 	return fmt.Errorf("action %q: write one of deny, warn, audit, off", text)
+}
+
+// UnmarshalJSON is UnmarshalText for a string, and for the value false; null changes nothing.
+func (a *Action) UnmarshalJSON(text []byte) error {
+	s := string(text)
+	if s == "null" {
+		return nil
+	}
+	if s != "false" && json.Unmarshal(text, &s) != nil {
+		return fmt.Errorf("action %.40s: write one of deny, warn, audit, off", text)
+	}
+	return a.UnmarshalText([]byte(s))
 }
 
 // valid reports whether a is a known action or empty.

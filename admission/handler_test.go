@@ -22,6 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/kubewright/kubewright/admission"
 )
 
@@ -99,6 +101,8 @@ func TestWhenFunctionsRun(t *testing.T) {
 		"not the object itself":               {request(admissionv1.Create, `{}`, ""), "", []admission.Option{admission.Subresources("resize")}, false, false},
 		"mirror Pods are not mutated":         {request(admissionv1.Create, mirror, ""), "", nil, false, true},
 		"being deleted, as the server has it": {request(admissionv1.Update, `{}`, deleting), "", []admission.Option{admission.On(admissionv1.Update)}, false, false},
+		"being deleted, as its author says":   {request(admissionv1.Create, deleting, ""), "", nil, true, true},
+		"being deleted, as an update says":    {request(admissionv1.Update, deleting, `{}`), "", []admission.Option{admission.On(admissionv1.Update)}, true, true},
 		"deletionTimestamp that is nil":       {request(admissionv1.Create, `{"metadata":{"deletionTimestamp":null}}`, ""), "", nil, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -421,6 +425,21 @@ func TestInternalErrors(t *testing.T) {
 	})
 }
 
+// Functions are not called with neither an object nor an old one.
+func TestNoObject(t *testing.T) {
+	h := newHandler(t, admission.Options{}, pods().
+		Mutate("m", label("a", "1")).
+		Validate("v", func(_ context.Context, _ *admissionv1.AdmissionRequest, pod, _ *corev1.Pod) []admission.Finding {
+			return []admission.Finding{{Message: pod.Name}}
+		}))
+	for _, object := range []string{"", "null", " null "} {
+		for _, op := range []admissionv1.Operation{admissionv1.Create, admissionv1.Update} {
+			_, err := h.Review(t.Context(), request(op, object, object))
+			require.EqualError(t, err, "request.object is missing, which every "+string(op)+" has")
+		}
+	}
+}
+
 func TestFailOpen(t *testing.T) {
 	var runs atomic.Int32
 	counting := func(_ context.Context, _ *admissionv1.AdmissionRequest, pod *corev1.Pod) error {
@@ -528,6 +547,14 @@ func TestActionText(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{"action":"warn"}`), &config))
 	require.Equal(t, admission.Warn, config.Action)
 	require.EqualError(t, json.Unmarshal([]byte(`{"action":"Warn"}`), &config), `action "Warn": write one of deny, warn, audit, off`)
+	require.EqualError(t, json.Unmarshal([]byte(`{"action":true}`), &config), `action true: write one of deny, warn, audit, off`)
+	require.NoError(t, json.Unmarshal([]byte(`{"action":false}`), &config), "what YAML makes of off without quotes")
+	require.Equal(t, admission.Off, config.Action)
+	require.NoError(t, json.Unmarshal([]byte(`{"action":null}`), &config))
+	require.Equal(t, admission.Off, config.Action, "null changes nothing")
+	byRule := map[string]admission.Action{}
+	require.NoError(t, yaml.UnmarshalStrict([]byte("{a: off, b: \"off\", c: deny}"), &byRule))
+	require.Equal(t, map[string]admission.Action{"a": admission.Off, "b": admission.Off, "c": admission.Deny}, byRule)
 }
 
 // Same review, same bytes; the request is not touched; a review of the result has nothing left to do.

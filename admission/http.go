@@ -164,6 +164,9 @@ func (h *Handler) inTime(ctx context.Context, timeout time.Duration, rev review)
 			where = *name
 		}
 		err := fmt.Errorf("%s did not finish within %s: %w", where, timeout, ctx.Err())
+		if errors.Is(ctx.Err(), context.Canceled) {
+			err = fmt.Errorf("the caller went away before %s had finished: %w", where, ctx.Err())
+		}
 		return nil, &httpError{http.StatusInternalServerError, err, rev.request}
 	}
 }
@@ -189,10 +192,9 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge()
 	}
+	rc := http.NewResponseController(w)
 	if deadline, ok := r.Context().Deadline(); ok { // a client that dawdles holds a place
-		rc := http.NewResponseController(w)
 		_ = rc.SetReadDeadline(deadline) // not every ResponseWriter has one
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
 	var buf bytes.Buffer
 	buf.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead) // more only as it comes
@@ -202,5 +204,6 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		}
 		return nil, refuse(http.StatusBadRequest, "the body can't be read: %w", err)
 	}
+	_ = rc.SetReadDeadline(time.Time{}) // not before: net/http waits for the rest of a body before it answers
 	return buf.Bytes(), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -189,6 +190,33 @@ func TestSlowBody(t *testing.T) {
 	require.NoError(t, err)
 	defer closeBody(resp)
 	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+
+	// Of a body of known length net/http reads the rest before it answers, which must not take longer either.
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "POST /?timeout=100ms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err, "the connection is closed")
+	require.Contains(t, string(answer), "HTTP/1.1 400 Bad Request")
+}
+
+// A caller that goes away is not a function that was too slow.
+func TestCallerGoesAway(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	observed, release := make(chan error, 1), make(chan struct{})
+	defer close(release)
+	h := newHandler(t, admission.Options{Observe: func(_ context.Context, o admission.Observation) { observed <- o.Err }},
+		pods().Mutate("waits", func(context.Context, *admissionv1.AdmissionRequest, *corev1.Pod) error {
+			cancel()
+			<-release
+			return nil
+		}))
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(reviewBody(t)))
+	r.Header.Set("Content-Type", "application/json")
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	require.EqualError(t, <-observed, "the caller went away before mutator waits had finished: context canceled")
 }
 
 // FuzzReview: no body makes the handler panic; what is answered 200 is a well-formed review of the request's uid.

@@ -98,6 +98,11 @@ func (o *ManifestOptions) complete() error {
 	default:
 		errs = append(errs, fmt.Errorf("FailurePolicy %q: write Fail or Ignore", o.FailurePolicy))
 	}
+	for _, name := range o.ExcludeNamespaces {
+		if len(validation.IsDNS1123Label(name)) > 0 {
+			errs = append(errs, fmt.Errorf("ExcludeNamespaces %q: write the name of a namespace", name))
+		}
+	}
 	o.TimeoutSeconds = orDefault(o.TimeoutSeconds, 5)
 	o.FailurePolicy = orDefault(o.FailurePolicy, arv1.Fail)
 	if o.ExcludeNamespaces == nil {
@@ -230,10 +235,7 @@ func (h *Handler) targets(p phase) map[target]map[admissionv1.Operation]bool {
 
 // gaps names the well-known ways past validators: other resources through which the same change can be made.
 func (h *Handler) gaps() []string {
-	covered := map[string]bool{}
-	for t := range h.targets(validatingPhase) {
-		covered[t.group+"/"+t.resource] = true
-	}
+	at := h.validatorsAt()
 	var out []string
 	for _, gap := range []struct{ have, miss, why string }{
 		{"/pods", "/pods/ephemeralcontainers", "kubectl debug adds containers through it: register with Subresources(\"\", \"ephemeralcontainers\")"},
@@ -243,11 +245,34 @@ func (h *Handler) gaps() []string {
 		{"apps/replicasets", "apps/replicasets/scale", scaleGap},
 		{"/replicationcontrollers", "/replicationcontrollers/scale", scaleGap},
 	} {
-		if covered[gap.have] && !covered[gap.miss] {
-			out = append(out, strings.TrimPrefix(gap.miss, "/")+" is not covered: "+gap.why)
+		missed := strings.TrimPrefix(gap.miss, "/")
+		past := slices.DeleteFunc(slices.Clone(at[gap.have]), func(name string) bool { return slices.Contains(at[gap.miss], name) })
+		switch {
+		case len(past) == 0 || gap.why == scaleGap && len(at[gap.miss]) > 0: // a Scale has validators of its own
+			continue
+		case len(at[gap.miss]) > 0:
+			missed += " by validator " + strings.Join(past, ", ")
 		}
+		out = append(out, missed+" is not covered: "+gap.why)
 	}
 	return out
+}
+
+// validatorsAt lists, for each resource with its group, the validators that see changes made through it.
+func (h *Handler) validatorsAt() map[string][]string {
+	at := map[string][]string{}
+	for _, gvk := range h.sortedKinds() {
+		for _, r := range h.kinds[gvk].rules(validatingPhase) {
+			if !slices.Contains(r.operations, admissionv1.Create) && !slices.Contains(r.operations, admissionv1.Update) {
+				continue
+			}
+			for _, resource := range r.at {
+				key := resource.Group + "/" + resource.name()
+				at[key] = append(at[key], r.name)
+			}
+		}
+	}
+	return at
 }
 
 const scaleGap = "kubectl scale and autoscalers set spec.replicas through it, as an autoscaling/v1 Scale; it matters to validators that look at replicas"

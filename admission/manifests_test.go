@@ -58,6 +58,30 @@ func TestManifestsGolden(t *testing.T) {
 	require.Equal(t, string(want), string(got))
 }
 
+// A way around is one for each validator, whatever others see.
+func TestManifestsWarnOfEachValidator(t *testing.T) {
+	h := newHandler(t, admission.Options{}, pods().
+		Validate("all", allow[corev1.Pod], admission.Subresources("", "ephemeralcontainers", "resize")).
+		Validate("some", allow[corev1.Pod]).
+		Validate("most", allow[corev1.Pod], admission.Subresources("", "resize")).
+		Validate("deleted", allow[corev1.Pod], admission.On(admissionv1.Delete)))
+	m, err := h.Manifests(admission.ManifestOptions{Name: "a.b", URL: "https://127.0.0.1:8443"})
+	require.NoError(t, err)
+	require.Len(t, m.Warnings, 2)
+	require.Contains(t, m.Warnings[0], "pods/ephemeralcontainers by validator some, most is not covered: ")
+	require.Contains(t, m.Warnings[1], "pods/resize by validator some is not covered: ")
+}
+
+// An API server sends nothing of a resource that does not exist, and does not complain.
+func TestManifestsNameResources(t *testing.T) {
+	for kind, resource := range map[string]string{"Gateway": "gateways", "NetworkPolicy": "networkpolicies", "Mesh": "meshes", "Endpoints": "endpoints"} {
+		h := newHandler(t, admission.Options{}, admission.For[corev1.Pod](podKind.GroupVersion().WithKind(kind)).Validate("v", allow[corev1.Pod]))
+		m, err := h.Manifests(admission.ManifestOptions{Name: "a.b", URL: "https://127.0.0.1:8443"})
+		require.NoError(t, err)
+		require.Equal(t, []string{resource}, m.Validating.Webhooks[0].Rules[0].Resources)
+	}
+}
+
 func TestManifestsByURL(t *testing.T) {
 	m, err := newHandler(t, admission.Options{}, pods().Mutate("m", keep[corev1.Pod])).Manifests(admission.ManifestOptions{
 		Name: "a.b", URL: "https://127.0.0.1:8443/", FailurePolicy: arv1.Ignore, TimeoutSeconds: 30, ExcludeNamespaces: []string{},

@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/kubewright/kubewright/admission/internal/plural"
 	"github.com/kubewright/kubewright/admission/patch"
 )
 
@@ -55,11 +55,14 @@ type Kind[T any] struct {
 //
 // No Scheme is needed: the compiler knows the type, and the kind is checked against each request. A kind may be
 // registered several times with the same type; the functions run in the order of registration.
+//
+// Its objects are taken to arrive through the resource that is the lower-case English plural of the kind: pods,
+// networkpolicies, gateways. Where a custom resource has another one, name it with [Kind.Resource]: an API server sends
+// nothing, and does not complain, when [Handler.Manifests] asks for a resource that does not exist.
 func For[T any, P Object[T]](gvk schema.GroupVersionKind) *Kind[T] {
-	plural, _ := meta.UnsafeGuessKindToResource(gvk)
 	return &Kind[T]{
 		gvk:       gvk,
-		resources: []resource{{GroupVersion: gvk.GroupVersion(), plural: plural.Resource, guessed: true}},
+		resources: []resource{{GroupVersion: gvk.GroupVersion(), plural: plural.Of(gvk.Kind), guessed: true}},
 		scope:     "*",
 		deepCopy:  func(in, out *T) { P(in).DeepCopyInto(out) },
 	}
@@ -67,7 +70,7 @@ func For[T any, P Object[T]](gvk schema.GroupVersionKind) *Kind[T] {
 
 // Resource names the resources through which the kind arrives, where they are not the kind's lower-case plural in the
 // kind's own group: Resource(appsv1.SchemeGroupVersion, "statefulsets/scale") for an autoscaling/v1 Scale, "pods/exec" for
-// PodExecOptions, "endpoints" for Endpoints. Functions then run for these resources only. Several calls add up.
+// PodExecOptions, "indices" for Index. Functions then run for these resources only. Several calls add up.
 func (k *Kind[T]) Resource(gv schema.GroupVersion, names ...string) *Kind[T] {
 	if len(k.resources) > 0 && k.resources[0].guessed {
 		k.resources = nil

@@ -93,6 +93,9 @@ func (k *Kind[T]) review(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	if object.doc == nil && (c.req.Operation == admissionv1.Create || c.req.Operation == admissionv1.Update) {
+		return result{}, fmt.Errorf("request.object is missing, which every %s has", c.req.Operation)
+	}
 	var old decoded[T]
 	if c.phase.validates() {
 		old, err = k.decode("oldObject", c.req.OldObject.Raw, c.old)
@@ -102,7 +105,7 @@ func (k *Kind[T]) review(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	deleting := object.deleting() || old.deleting()
+	deleting := old.deleting() // a new object may say so too: server-side apply creates it with what its author wrote
 	var res result
 	obj := object.value
 	if c.phase.mutates() && obj != nil && !k.mirror(object) {
@@ -161,6 +164,9 @@ func document(member string, raw []byte, parsed rawjson.Value) (*patch.Document,
 	doc, err := patch.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("request.%s: %w", member, err)
+	}
+	if !doc.Has() { // null
+		return nil, nil
 	}
 	return doc, nil
 }

@@ -8,10 +8,11 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubewright/kubewright/admission/internal/plural"
 )
 
 // Case is one request and what is wanted of its review. Without Want, only the laws are checked. The members with a JSON
@@ -136,8 +137,7 @@ func (c Case) objects(k kinds) (object, old input, err error) {
 
 // resource also takes "pods/exec" apart, which is how registrations of handlers write it.
 func (c Case) resource(gvk schema.GroupVersionKind) (resource, subresource string) {
-	plural, _ := meta.UnsafeGuessKindToResource(gvk)
-	resource, subresource, _ = strings.Cut(orDefault(c.Resource, plural.Resource), "/")
+	resource, subresource, _ = strings.Cut(orDefault(c.Resource, plural.Of(gvk.Kind)), "/")
 	return resource, orDefault(c.Subresource, subresource)
 }
 

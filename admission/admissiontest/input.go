@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 )
@@ -50,9 +52,15 @@ func (k kinds) read(what string, v any) (input, error) {
 
 // withoutKind says what to write for an object whose kind nothing tells.
 func withoutKind(v any) string {
+	isMap := reflect.TypeOf(v).Kind() == reflect.Map
 	switch v.(type) {
+	case *unstructured.Unstructured, unstructured.Unstructured:
+		isMap = true
 	case string, []byte, json.RawMessage:
 		return "has no apiVersion and kind: write them, such as \"apiVersion: v1\" and \"kind: Pod\""
+	}
+	if isMap {
+		return fmt.Sprintf("of type %T has no apiVersion and kind: write them, such as \"apiVersion\": \"v1\" and \"kind\": \"Pod\"", v)
 	}
 	return fmt.Sprintf("of type %T has no apiVersion and kind: set TypeMeta: metav1.TypeMeta{APIVersion: \"GROUP/VERSION\", Kind: \"KIND\"}", v)
 }

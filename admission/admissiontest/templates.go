@@ -47,29 +47,37 @@ func (tr *trial) templatesAgree() error {
 		return nil
 	}
 	var errs []error
+	var differences []string
+	differs := map[string][]string{} // the kinds with each difference
 	for _, c := range carriers() {
-		if err := tr.templateAgrees(c, pod); err != nil {
+		d, err := tr.templateDiffers(c, pod)
+		if err != nil {
 			errs = append(errs, err)
 		}
+		if d != "" && differs[d] == nil {
+			differences = append(differences, d)
+		}
+		differs[d] = append(differs[d], c.kind)
+	}
+	for _, d := range differences {
+		errs = append(errs, fmt.Errorf("findings (- of the Pod, + of its %s):\n%s", strings.Join(differs[d], ", "), d))
 	}
 	if len(errs) > 0 {
-		errs = append(errs, errors.New("where a rule means to differ, say why in Case.TemplatesDiffer, or templatesDiffer of request.yaml"))
+		errs = append(errs, errors.New("register the rule for both, as a Check with policy.Register, or say in Case.TemplatesDiffer (templatesDiffer of request.yaml) why it means to differ"))
 	}
 	return errors.Join(errs...)
 }
 
-func (tr *trial) templateAgrees(c carrier, pod map[string]any) error {
+// templateDiffers returns the difference between the findings of the Pod and those of a workload that would make it.
+func (tr *trial) templateDiffers(c carrier, pod map[string]any) (string, error) {
 	resp, err := tr.reviewWorkload(c, pod)
 	if err != nil {
-		return fmt.Errorf("the %s of this Pod can't be reviewed: %w", c.kind, err)
+		return "", fmt.Errorf("the %s of this Pod can't be reviewed: %w", c.kind, err)
 	}
 	if resp == nil {
-		return nil
+		return "", nil
 	}
-	if d := diffLines(tr.places(tr.findings, ""), tr.places(findingsOf(resp), c.path+".")); d != "" {
-		return fmt.Errorf("findings (- of the Pod, + of its %s):\n%s", c.kind, d)
-	}
-	return nil
+	return diffLines(tr.places(tr.findings, ""), tr.places(findingsOf(resp), c.path+".")), nil
 }
 
 // places are the findings that should agree, without their messages, which may speak of the kind, and without the way

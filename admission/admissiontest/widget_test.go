@@ -138,6 +138,7 @@ func TestBadCases(t *testing.T) {
 		{"no old on UPDATE", Case{Object: podYAML, Operation: "UPDATE"}, "case has no old object, which UPDATE needs"},
 		{"two on DELETE", Case{Object: podYAML, Old: podYAML, Operation: "DELETE"}, "case has two objects, DELETE has one"},
 		{"operation", Case{Object: podYAML, Operation: "PATCH"}, `case has operation "PATCH": write one of CREATE`},
+		{"no kind in a map", Case{Object: map[string]any{"spec": nil}}, `has no apiVersion and kind: write them, such as "apiVersion": "v1" and "kind": "Pod"`},
 		{"no kind", Case{Object: "spec: {}"}, `object has no apiVersion and kind: write them, such as "apiVersion: v1" and "kind: Pod"`},
 		{"two documents", Case{Object: podYAML + "\n---\n" + podYAML}, "object: holds 2 documents: write one object a case"},
 		{"no document", Case{Object: "# nothing\n---\n"}, "object: is empty: write one object"},

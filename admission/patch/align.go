@@ -5,16 +5,21 @@ import (
 	"strconv"
 )
 
-// maxCompare bounds the comparisons spent on elements without keys, which grow with the product of their numbers.
-const maxCompare = 1 << 18
+// Bounds of the comparisons spent on elements without keys, which grow with the product of their numbers, and of the
+// text that is compared.
+const (
+	maxCompare     = 1 << 18
+	maxCompareText = 1 << 26
+)
 
-// align returns for each element of b the element of a that it is a later state of, or -1, and how many were found.
-func align(p *plan, key *field, a, b reflect.Value) ([]int, int) {
+// align returns for each element of b the element of a that it is a later state of, or -1, and how many were found. size
+// is the length of a's text.
+func align(p *plan, key *field, a, b reflect.Value, size int) ([]int, int) {
 	match := make([]int, b.Len())
 	for j := range match {
 		match[j] = -1
 	}
-	m := matcher{plan: p, a: a, b: b, match: match, used: make([]bool, a.Len())}
+	m := matcher{plan: p, a: a, b: b, size: size / a.Len(), match: match, used: make([]bool, a.Len())}
 	if key != nil && m.byKey(key) {
 		if m.few() {
 			m.renamed(key)
@@ -25,9 +30,12 @@ func align(p *plan, key *field, a, b reflect.Value) ([]int, int) {
 	if !m.few() {
 		m.byText()
 	}
-	if m.few() {
+	few := m.few()
+	if few {
 		m.leftovers(func(a, b reflect.Value) bool { return equal(p, a, b) })
-		m.byNeighbours()
+	}
+	m.byNeighbours(few)
+	if few {
 		m.leftovers(func(a, b reflect.Value) bool { return p.shape != shapeScalar && similar(p, a, b) })
 	}
 	return match, m.kept
@@ -35,7 +43,8 @@ func align(p *plan, key *field, a, b reflect.Value) ([]int, int) {
 
 // few reports whether what has no partner yet can be compared each with each.
 func (m *matcher) few() bool {
-	return (m.a.Len()-m.kept)*(m.b.Len()-m.kept) <= maxCompare
+	pairs := (m.a.Len() - m.kept) * (m.b.Len() - m.kept)
+	return pairs <= maxCompare && pairs*m.size <= maxCompareText
 }
 
 // keyField is the field of the element that the merge key names.
@@ -58,6 +67,7 @@ func (p *plan) keyField(mergeKey string) *field {
 type matcher struct {
 	plan  *plan // of an element
 	a, b  reflect.Value
+	size  int    // of an element of a as text, on average
 	match []int  // by element of b
 	used  []bool // by element of a
 	kept  int
@@ -232,9 +242,9 @@ func (m *matcher) byText() {
 }
 
 // byNeighbours pairs what is left between two neighbours that were found: all of it when it is as many elements as
-// before, because changing elements is more usual than exchanging them, and those that are similar otherwise. What the
-// type does not know of a changed element stays.
-func (m *matcher) byNeighbours() {
+// before, because changing elements is more usual than exchanging them, and otherwise those that are similar, of many only
+// at both ends. What the type does not know of a changed element stays.
+func (m *matcher) byNeighbours(few bool) {
 	for j := 0; j < len(m.match); j++ {
 		if m.match[j] >= 0 {
 			continue
@@ -250,7 +260,11 @@ func (m *matcher) byNeighbours() {
 		for end < len(m.match) && m.match[end] < 0 {
 			end++
 		}
-		m.pairRun(first, last, j, end)
+		if few || last-first == end-j {
+			m.pairRun(first, last, j, end)
+		} else {
+			m.pairEnds(first, last, j, end)
+		}
 		j = end
 	}
 }
@@ -266,6 +280,16 @@ func (m *matcher) pairRun(first, last, from, end int) {
 				break
 			}
 		}
+	}
+}
+
+// pairEnds pairs elements of these runs that are similar and have kept their distance to either end.
+func (m *matcher) pairEnds(first, last, from, end int) {
+	for ; first < last && from < end && similar(m.plan, m.a.Index(first), m.b.Index(from)); first, from = first+1, from+1 {
+		m.pair(first, from)
+	}
+	for ; first < last && from < end && similar(m.plan, m.a.Index(last-1), m.b.Index(end-1)); last, end = last-1, end-1 {
+		m.pair(last-1, end-1)
 	}
 }
 

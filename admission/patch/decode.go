@@ -44,7 +44,7 @@ func (c *core) decode(doc *Document) (any, error) {
 func (d *Document) withoutManagedFields() []byte {
 	fields := d.root.Member("metadata").Member("managedFields")
 	raw := d.root.Text()
-	if fields.Kind() != '[' {
+	if fields.IsNull() {
 		return raw
 	}
 	start := fields.Offset() - d.root.Offset()

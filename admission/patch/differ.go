@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -53,7 +54,8 @@ func (c *core) root(v any) reflect.Value {
 //
 // Members are written with "add", which replaces one that exists. A member that would be null is removed. Two nil or
 // empty lists or maps are the same. Lists are aligned by the field that their patchMergeKey tag names, where its values
-// are unique, and by equality otherwise; elements that changed place are moved.
+// are unique, and by equality otherwise; elements that changed place are moved. Where that
+// would take very many operations on a very long list, the list is written whole, of the texts of its elements.
 //
 // An error means that a value has no JSON form.
 func (d *Differ[T]) Diff(doc *Document, before, after *T) (Patch, error) {
@@ -84,7 +86,8 @@ type step struct {
 
 	found    bool // value is what it leads to
 	value    rawjson.Value
-	elements []rawjson.Value // of a list, once one was looked up
+	elements []rawjson.Value          // of a list, once one was looked up
+	members  map[string]rawjson.Value // of a large object, likewise
 }
 
 // enter goes from the value at hand to its member; leave goes back.
@@ -122,21 +125,37 @@ func (w *walk) find(n int) rawjson.Value {
 	}
 	parent := w.find(n - 1)
 	switch {
+	case n > 1:
+		s.value = w.source[n-2].inside(s)
 	case s.index < 0:
 		s.value = parent.Member(s.name)
-	case n == 1:
-		s.value = parent.Element(s.index)
 	default:
-		list := &w.source[n-2]
-		if list.elements == nil {
-			list.elements = slices.Collect(parent.Elements())
-		}
-		if s.index < len(list.elements) {
-			s.value = list.elements[s.index]
-		}
+		s.value = parent.Element(s.index)
 	}
 	s.found = true
 	return s.value
+}
+
+// inside looks up where a step leads from the value that this one has found.
+func (s *step) inside(next *step) rawjson.Value {
+	switch {
+	case next.index >= 0:
+		if s.elements == nil {
+			s.elements = slices.Collect(s.value.Elements())
+		}
+		if next.index < len(s.elements) {
+			return s.elements[next.index]
+		}
+		return rawjson.Value{}
+	case s.value.Len() < manyMembers:
+		return s.value.Member(next.name)
+	case s.members == nil:
+		s.members = make(map[string]rawjson.Value, s.value.Len())
+		for name, value := range s.value.Members() {
+			s.members[string(name)] = value
+		}
+	}
+	return s.members[next.name]
 }
 
 // slot says how the value at hand is written.
@@ -145,25 +164,33 @@ type slot struct {
 	quoted  bool // with the ",string" option
 }
 
-// set writes the value at hand.
-func (w *walk) set(v reflect.Value, s slot) {
-	op := Add // replaces a member that exists
+// op is the operation that writes the value.
+func (s slot) op() string {
 	if s.element {
-		op = Replace // where add would insert
+		return Replace // where add would insert
 	}
-	w.write(op, v, s.quoted)
+	return Add // replaces a member that exists
 }
 
+// set writes the value at hand.
+func (w *walk) set(v reflect.Value, s slot) { w.write(s.op(), v, s.quoted) }
+
 func (w *walk) write(op string, v reflect.Value, quoted bool) {
+	if text := w.encode(v, quoted); w.err == nil {
+		w.ops = append(w.ops, Operation{Op: op, Path: string(w.path), Value: text})
+	}
+}
+
+// encode is the text of the value at hand, or nothing after an error.
+func (w *walk) encode(v reflect.Value, quoted bool) json.RawMessage {
 	if w.err != nil {
-		return
+		return nil
 	}
 	text, err := w.out.encode(v, quoted)
 	if err != nil {
 		w.err = fmt.Errorf("%s: %w", w.path, err)
-		return
 	}
-	w.ops = append(w.ops, Operation{Op: op, Path: string(w.path), Value: text})
+	return text
 }
 
 func (w *walk) remove() {

@@ -2,6 +2,7 @@ package patch
 
 import (
 	"bytes"
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -137,7 +138,22 @@ func equalOpaque(a, b reflect.Value) bool {
 	}
 	ta, errA := marshal(a)
 	tb, errB := marshal(b)
-	return errA == nil && errB == nil && bytes.Equal(ta, tb)
+	return errA == nil && errB == nil && (bytes.Equal(ta, tb) || sameJSON(ta, tb))
+}
+
+// sameJSON compares texts that may say the same with other escapes or in another order: what a RawExtension holds stays as
+// it was written, and the API server's patch library puts escapes of its own for & and <.
+func sameJSON(a, b []byte) bool {
+	va, okA := decodeAny(a)
+	vb, okB := decodeAny(b)
+	return okA && okB && reflect.DeepEqual(va, vb)
+}
+
+func decodeAny(text []byte) (v any, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber() // or large numbers would be the same
+	err := d.Decode(&v)
+	return v, err == nil
 }
 
 // mapEntry is a key with its name in JSON.

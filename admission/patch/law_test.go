@@ -377,7 +377,7 @@ func checkIsRight(t *testing.T, c *core, raw []byte, p Patch) {
 	t.Helper()
 	patched, err := p.Apply(raw)
 	require.NoError(t, err, "%v", p)
-	require.NoError(t, c.strict(parsed(t, raw), p, patched), "%v", p)
+	require.NoError(t, c.strict(parsed(t, raw), p, parsed(t, patched)), "%v", p)
 }
 
 // corrupt damages a patch in one of the ways in which patches of hand-written webhooks are wrong.

@@ -23,13 +23,13 @@ func (w *walk) list(p *plan, mergeKey string, a, b reflect.Value, s slot) {
 	if equal(p, a, b) {
 		return
 	}
-	match, kept := align(p.elem, key, a, b)
+	match, kept := align(p.elem, key, a, b, len(w.find(len(w.source)).Text()))
 	if kept == 0 {
 		w.set(b, s)
 		return
 	}
 	if kept < a.Len() || kept < b.Len() || !slices.IsSorted(match) {
-		w.reorder(match, a.Len(), b)
+		w.rearrange(match, kept, a.Len(), b, s)
 	}
 	for j, i := range match {
 		if i >= 0 {
@@ -45,9 +45,57 @@ func (w *walk) element(p *plan, i, j int, a, b reflect.Value) {
 	w.leave(depth)
 }
 
+// maxShift bounds the elements that the operations of one list shift. Whoever applies an operation shifts all that is
+// behind its element, so that ten thousand of them in a list of a hundred thousand take seconds, also in the API server.
+const maxShift = 1 << 22
+
+// rearrange brings the document's list to the order of b, with the elements of a that it keeps as they are.
+func (w *walk) rearrange(match []int, kept, lenA int, b reflect.Value, s slot) {
+	stays := longestIncreasing(match)
+	changes := lenA - kept
+	for j := range match {
+		if !stays[j] {
+			changes++
+		}
+	}
+	if changes*max(lenA, len(match)) > maxShift && w.rewrite(match, lenA, b, s) {
+		return
+	}
+	w.reorder(match, stays, lenA, b)
+}
+
+// rewrite writes the list whole, with the texts that its elements have in the document. It reports false, having done
+// nothing, where the document has other elements than a.
+func (w *walk) rewrite(match []int, lenA int, b reflect.Value, s slot) bool {
+	list := w.find(len(w.source))
+	if list.Len() != lenA {
+		return false
+	}
+	texts := make([][]byte, 0, lenA)
+	for e := range list.Elements() {
+		texts = append(texts, e.Text())
+	}
+	out := append(make([]byte, 0, len(list.Text())), '[')
+	for j, i := range match {
+		if j > 0 {
+			out = append(out, ',')
+		}
+		if i >= 0 {
+			out = append(out, texts[i]...)
+			continue
+		}
+		depth := len(w.path)
+		w.path = appendIndex(w.path, j)
+		out = append(out, w.encode(b.Index(j), false)...)
+		w.path = w.path[:depth]
+	}
+	w.ops = append(w.ops, Operation{Op: s.op(), Path: string(w.path), Value: append(out, ']')})
+	return true
+}
+
 // reorder emits the operations after which the document's list has the order of b: removals from the back, then each
 // new or displaced element directly behind its predecessor. Elements in the longest run that kept its order stay put.
-func (w *walk) reorder(match []int, lenA int, b reflect.Value) {
+func (w *walk) reorder(match []int, stays []bool, lenA int, b reflect.Value) {
 	depth := len(w.path)
 	inB := make([]bool, lenA)
 	for _, i := range match {
@@ -68,7 +116,6 @@ func (w *walk) reorder(match []int, lenA int, b reflect.Value) {
 			w.path = w.path[:depth]
 		}
 	}
-	stays := longestIncreasing(match)
 	at := 0 // where the next element of b belongs
 	for j, i := range match {
 		switch {

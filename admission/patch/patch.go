@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -85,6 +86,9 @@ func (p Patch) String() string {
 // Apply returns the document with the patch applied by the library that the API server applies patches with
 // (gopkg.in/evanphx/json-patch.v4), so that its verdict is the API server's.
 func (p Patch) Apply(doc []byte) ([]byte, error) {
+	if text := bytes.TrimLeft(doc, " \t\r\n"); len(text) == 0 || text[0] != '{' && text[0] != '[' {
+		return nil, fmt.Errorf("patch does not apply: %.20q is no JSON object or array", doc) // the library panics on null
+	}
 	decoded, err := jsonpatchv4.DecodePatch(p.AppendJSON(nil))
 	if err != nil {
 		return nil, fmt.Errorf("patch does not decode: %w", err)

@@ -134,6 +134,27 @@ func (t *tree) parent(path []string) (*level, error) {
 	return t.level, nil
 }
 
+// at returns the value at the path. It is one that is not there where the path leads nowhere, or to a container that was
+// opened.
+func (t *tree) at(path []string) rawjson.Value {
+	if len(path) == 0 {
+		return t.value
+	}
+	level, err := t.parent(path)
+	if err != nil {
+		return rawjson.Value{}
+	}
+	last := path[len(path)-1]
+	if level.list {
+		if i, err := index(last, len(level.items)-1); err == nil && level.items[i].level == nil {
+			return level.items[i].value
+		}
+	} else if i, err := level.existing(last); err == nil && level.members[i].value.level == nil {
+		return level.members[i].value.value
+	}
+	return rawjson.Value{}
+}
+
 // put adds or replaces the value at the path.
 func (t *tree) put(op string, path []string, value tree) error {
 	if len(path) == 0 {

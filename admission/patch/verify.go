@@ -30,12 +30,12 @@ func (c *core) verify(doc *Document, p Patch, want any) error {
 	if err != nil {
 		return err
 	}
-	if err := c.strict(doc, p, text); err != nil {
-		return err
-	}
 	patched, err := Parse(text)
 	if err != nil {
 		return fmt.Errorf("patched object does not decode: %w", err)
+	}
+	if err := c.strict(doc, p, patched); err != nil {
+		return err
 	}
 	got, err := c.decode(patched)
 	if err != nil {
@@ -72,9 +72,10 @@ func (d *Document) keepsType(p Patch) error {
 // maxStrict is how many problems sigs.k8s.io/json reports at most.
 const maxStrict = 100
 
-// strict decodes both documents strictly and reports what only the patched one has wrong.
-func (c *core) strict(doc *Document, p Patch, patched []byte) error {
-	problems, err := kjson.UnmarshalStrict(patched, c.new())
+// strict decodes both documents strictly and reports what only the patched one has wrong. managedFields, which no patch
+// touches, are left out, as in Decode.
+func (c *core) strict(doc *Document, p Patch, patched *Document) error {
+	problems, err := kjson.UnmarshalStrict(patched.withoutManagedFields(), c.new())
 	if err != nil {
 		return fmt.Errorf("patched object does not decode: %w", err)
 	}
@@ -84,7 +85,7 @@ func (c *core) strict(doc *Document, p Patch, patched []byte) error {
 	if len(problems) >= maxStrict { // there may be more, and others than before
 		return c.check(doc, p)
 	}
-	before, _ := kjson.UnmarshalStrict(doc.root.Text(), c.new())
+	before, _ := kjson.UnmarshalStrict(doc.withoutManagedFields(), c.new())
 	known := make(map[string]int, len(before))
 	for _, e := range before {
 		known[withoutIndexes(e.Error())]++
@@ -162,10 +163,29 @@ func (c *core) checkOperation(doc *tree, o Operation) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkValue(to, value); err != nil {
+	if err := c.checkValue(to, value); err != nil && !c.rearranges(doc, to, value) {
 		return err
 	}
 	return doc.put(o.Op, to, tree{value: value})
+}
+
+// rearranges reports whether a value replaces a list of the document by one whose elements stood in it before, unknown
+// members and all, or decode strictly.
+func (c *core) rearranges(doc *tree, path []string, value rawjson.Value) bool {
+	list, _, err := c.typeAt(path)
+	if err != nil || list.shape != shapeList || value.Kind() != '[' {
+		return false
+	}
+	before := map[string]struct{}{}
+	for e := range doc.at(path).Elements() {
+		before[string(e.Text())] = struct{}{}
+	}
+	for e := range value.Elements() {
+		if _, stood := before[string(e.Text())]; !stood && !fits(list.elem, e) && decodeStrictly(list.elem, e) != nil {
+			return false
+		}
+	}
+	return len(before) > 0
 }
 
 // checkMove allows moves within a list, whose elements have one type.

@@ -56,7 +56,7 @@ func ExampleNew() {
 	}
 	// Output:
 	// using host-path
-	// error: image: options: error unmarshaling JSON: while decoding JSON: json: unknown field "allowed"
+	// error: image: options: unknown field "allowed"
 	// error: no check is named "no-exec": write one of host-port, host-path, host-namespaces, privileged, capabilities, probe-required, probe-handler, probe-timing, probe-host, image, resources, termination-grace
 }
 

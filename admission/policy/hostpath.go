@@ -15,7 +15,8 @@ import (
 //
 // Paths are cleaned before they are compared, so that /var/log/../../etc is /etc, and compared by whole segments, so
 // that /var/log does not allow /var/logs. A path that is not absolute is always a finding, which includes Windows paths
-// with a drive letter. A mount is judged by the volume's path and its subPath together; since the value of a subPathExpr
+// with a drive letter. A backslash counts as a slash too, which it is on Windows nodes and not for the API server's own check
+// against "..": /var/log/a\..\..\.. needs both its readings allowed. A mount is judged by the volume's path and its subPath together; since the value of a subPathExpr
 // is not known, such a mount is judged by the volume's path.
 //
 // What it cannot see: symbolic links on the node, and a hostPath behind a PersistentVolumeClaim.
@@ -63,8 +64,16 @@ const (
 	readWrite
 )
 
-// access expects a clean path.
+// access is what both readings of a path have in common: with backslashes as letters, and as the slashes that they are on
+// Windows nodes.
 func (c hostPaths) access(p string) access {
+	return min(c.granted(path.Clean(p)), c.granted(windows(p)))
+}
+
+func windows(p string) string { return path.Clean(strings.ReplaceAll(p, `\`, "/")) }
+
+// granted expects a clean path.
+func (c hostPaths) granted(p string) access {
 	granted := none
 	for _, a := range c.allowed {
 		switch {
@@ -127,7 +136,7 @@ func (c hostPaths) mount(r *report, ctr Container, m *corev1.VolumeMount, index 
 	}
 	switch granted := c.access(dir); {
 	case granted == none:
-		r.add(field("subPath"), "subPath %s leads to %s, which is not allowed: %s", quote(m.SubPath), quote(dir), c.advice())
+		r.add(field("subPath"), "subPath %s leads to %s, which is not allowed: %s", quote(m.SubPath), quote(windows(dir)), c.advice())
 	case granted == readOnly && !m.ReadOnly:
 		r.add(field("readOnly"), "hostPath %s may only be read: write readOnly: true", quote(dir))
 	}
@@ -151,7 +160,7 @@ func (c hostPaths) advice() string {
 
 // quoteClean quotes a path and, if that is another one, what it comes to.
 func quoteClean(p string) string {
-	if clean := path.Clean(p); clean != strings.TrimRight(p, "/") && clean != p {
+	if clean := windows(p); clean != strings.TrimRight(p, "/") && clean != p {
 		return quote(p) + ", which is " + quote(clean) + ","
 	}
 	return quote(p)

@@ -47,6 +47,16 @@ func TestHostPath(t *testing.T) {
 			},
 		},
 		{
+			"backslashes are slashes on Windows nodes", logs,
+			`{volumes: [{name: a, hostPath: {path: '/var/log/a\..\..\..\Windows'}}, {name: b, hostPath: {path: '/data/by-id\x2d1'}}, {name: c, hostPath: {path: '\data'}}, {name: d, hostPath: {path: /data}}],
+			  containers: [{name: app, volumeMounts: [{name: b, mountPath: /b}, {name: d, mountPath: /d, subPath: 'x\..\..\etc'}]}]}`,
+			[]string{
+				`spec.volumes[a].hostPath.path: hostPath "/var/log/a\\..\\..\\..\\Windows", which is "/Windows", is not allowed` + under,
+				`spec.volumes[c].hostPath.path: hostPath "\\data" is not absolute` + under,
+				`spec.containers[app].volumeMounts[/d].subPath: subPath "x\\..\\..\\etc" leads to "/etc", which is not allowed` + under,
+			},
+		},
+		{
 			"prefixes end at segments", logs, `{volumes: [{name: a, hostPath: {path: /var/logs}}, {name: b, hostPath: {path: /database}}, {name: c, hostPath: {path: /}}]}`,
 			[]string{
 				`spec.volumes[a].hostPath.path: hostPath "/var/logs" is not allowed` + under,

@@ -1,7 +1,10 @@
 package policy
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -65,10 +68,34 @@ func New(name string, options []byte) (Check, error) {
 		if b.name != name {
 			continue
 		}
-		if err := yaml.UnmarshalStrict(options, b.options); err != nil {
+		if err := decodeStrictly(options, b.options); err != nil {
 			return Check{}, fmt.Errorf("%s: options: %w", name, err)
 		}
 		return b.options.Check()
 	}
 	return Check{}, fmt.Errorf("no check is named %s: write one of %s", quote(name), strings.Join(Names(), ", "))
+}
+
+func decodeStrictly(text []byte, into any) error {
+	err := yaml.UnmarshalStrict(text, into)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return wrongType(wrong)
+	}
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: json: "))
+	}
+	return nil
+}
+
+// wrongType says what to write: the decoder's own message speaks of Go types.
+func wrongType(wrong *json.UnmarshalTypeError) error {
+	instead := map[reflect.Kind]string{
+		reflect.String: "text in quotes", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Struct: "keys with values",
+		reflect.Int32: "a whole number", reflect.Int64: "a whole number",
+	}[wrong.Type.Kind()]
+	field := ""
+	if wrong.Field != "" {
+		field = wrong.Field + ": "
+	}
+	return fmt.Errorf("%swrite %s instead of this %s", field, instead, wrong.Value)
 }

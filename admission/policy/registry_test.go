@@ -67,9 +67,11 @@ func TestNewErrors(t *testing.T) {
 	require.EqualError(t, err, `no check is named "hostPort": write one of `+strings.Join(Names(), ", "))
 
 	for options, message := range map[string]string{
-		`{"alow": []}`:          `host-port: options: `,
+		`{"alow": []}`:          `host-port: options: unknown field "alow"`,
+		`{"allow": 80}`:         `host-port: options: allow: write a list instead of this number`,
+		`{"allow": [[]]}`:       `host-port: options: allow: write text in quotes instead of this array`,
 		"allow: []\nallow: []":  `host-port: options: `,
-		`[]`:                    `host-port: options: `,
+		`[]`:                    `host-port: options: write keys with values instead of this array`,
 		`{`:                     `host-port: options: `,
 		`{"allow": ["x", "0"]}`: `host-port: allow[0] "x"`,
 	} {

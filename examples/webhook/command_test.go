@@ -89,6 +89,8 @@ func TestUsage(t *testing.T) {
 		"manifests flag":             {[]string{"manifests", "-x"}, "webhook manifests -h"},
 		"certs flag":                 {[]string{"certs", "-x"}, "webhook certs -h"},
 		"certs too short":            {[]string{"certs", "-valid", "1m"}, "-valid 1m0s: write at least 1h"},
+		"certs for what":             {[]string{"certs", "-host", "a b"}, `-host "a b": write a DNS name or an IP address`},
+		"certs for whom":             {[]string{"certs", "-service-name", "A b"}, `-service-name "A b": write names of Kubernetes`},
 		"certs to where":             {[]string{"certs", "-url", "https://x"}, "give -out DIR too"},
 		"certs' target":              {[]string{"certs", "-service-port", "0"}, "-service-port 0"},
 		"certificate for other host": {[]string{"-tls-cert", crt, "-tls-key", key, "-ca", ca, "-url", "https://other.example.com"}, "other.example.com"},

@@ -1,16 +1,23 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	_ "embed"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	arv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -82,19 +89,65 @@ func loadConfig(file string) (*Config, error) {
 
 // parseConfig is strict: what it does not know or finds twice is an error with the path of the key.
 func parseConfig(text []byte) (*Config, error) {
-	asJSON, err := yaml.YAMLToJSONStrict(text)
+	asJSON, err := onlyDocument(text)
 	if err != nil {
 		return nil, err
 	}
 	c := &Config{text: text}
 	strict, err := kjson.UnmarshalStrict(asJSON, c)
-	if err := errors.Join(append(strict, err)...); err != nil {
+	if err := errors.Join(append(strict, wrongType(err))...); err != nil {
 		return nil, err
 	}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// onlyDocument is the one document of a YAML text, as JSON. The decoder would take the first of several, and be silent
+// about the others.
+func onlyDocument(text []byte) ([]byte, error) {
+	only := []byte("null")
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for n := 0; ; {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return only, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		asJSON, err := yaml.YAMLToJSONStrict(document)
+		if err != nil {
+			return nil, err
+		}
+		if string(asJSON) == "null" { // nothing but comments
+			continue
+		}
+		if n++; n > 1 {
+			return nil, errors.New("it holds more than one YAML document: write one, without lines of ---")
+		}
+		only = asJSON
+	}
+}
+
+// wrongType says of an error about a value's type what to write: the decoder's own message speaks of Go types.
+func wrongType(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return err
+	}
+	instead := map[reflect.Kind]string{
+		reflect.String: "text in quotes", reflect.Bool: "true or false", reflect.Slice: "a list", reflect.Struct: "keys with values", reflect.Map: "keys with values",
+	}[wrong.Type.Kind()]
+	if instead == "" {
+		instead = "a whole number"
+	}
+	field := ""
+	if wrong.Field != "" {
+		field = wrong.Field + ": "
+	}
+	return fmt.Errorf("%swrite %s instead of this %s", field, instead, wrong.Value)
 }
 
 // check reports everything that is wrong, so that a file is repaired in one go.
@@ -128,7 +181,7 @@ func (c *Config) functions() (functions, error) {
 		return functions{}, err
 	}
 	if len(f.registrations) == 0 {
-		return functions{}, errors.New("there is nothing to do: every policy and staticIP are off, and podDefaults and sidecars are empty")
+		return functions{}, errors.New("there is nothing to do: every policy and staticIP are off, and podDefaults and sidecars are empty; webhook -print-config shows a configuration to start from")
 	}
 	return f, nil
 }

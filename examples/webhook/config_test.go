@@ -63,12 +63,14 @@ func TestExceptNamespaces(t *testing.T) {
 }
 
 func TestOffIsOff(t *testing.T) {
-	c, err := parseConfig([]byte("name: x.y\npolicies: {host-port: {action: 'off'}}\npodDefaults: {labels: {a: b}}\n"))
-	require.NoError(t, err)
-	m, err := c.manifests(admission.ManifestOptions{URL: "https://localhost"})
-	require.NoError(t, err)
-	require.Nil(t, m.Validating, "API servers need not ask")
-	require.NotNil(t, m.Mutating)
+	for _, off := range []string{"'off'", "off"} { // without quotes, it is YAML's false
+		c, err := parseConfig([]byte("---\n# to be tried\nname: x.y\npolicies: {host-port: {action: " + off + "}}\npodDefaults: {labels: {a: b}}\n---\n"))
+		require.NoError(t, err)
+		m, err := c.manifests(admission.ManifestOptions{URL: "https://localhost"})
+		require.NoError(t, err)
+		require.Nil(t, m.Validating, "API servers need not ask")
+		require.NotNil(t, m.Mutating)
+	}
 }
 
 func TestConfigRefusals(t *testing.T) {
@@ -77,13 +79,21 @@ func TestConfigRefusals(t *testing.T) {
 		want []string
 	}{
 		"no YAML":                {"name: [", []string{"yaml: line 1"}},
-		"a list":                 {"- name", []string{"cannot unmarshal array"}},
+		"a list":                 {"- name", []string{"write keys with values instead of this array"}},
+		"two documents":          {minimal + "---\n" + minimal, []string{"it holds more than one YAML document"}},
+		"wrong type":             {minimal + "invalid: 5\n", []string{"invalid: write true or false instead of this number"}},
+		"policies as a list":     {"name: x.y\npolicies: [host-port]\n", []string{"policies: write keys with values instead of this array"}},
+		"policy as an action":    {"name: x.y\npolicies: {host-port: deny}\n", []string{"policies.host-port: write keys with values instead of this string"}},
+		"action of another type": {"name: x.y\npolicies: {host-port: {action: 5}}\n", []string{"policies.host-port: action 5: write one of deny, warn, audit, off"}},
+		"options of other types": {"name: x.y\npolicies: {host-port: {action: deny, options: {allow: 80}}}\n", []string{"policies.host-port: options: allow: write a list instead of this number"}},
+		"pattern of namespaces":  {"name: x.y\npolicies: {host-port: {action: deny, exceptNamespaces: [a-*]}}\n", []string{`policies.host-port.exceptNamespaces "a-*": write the name of a namespace`}},
+		"excluded namespaces":    {minimal + "excludeNamespaces: [A_B]\n", []string{`ExcludeNamespaces "A_B": write the name of a namespace`}},
 		"duplicate key":          {minimal + "name: x.y\n", []string{`key "name" already set`}},
 		"unknown key":            {minimal + "polices: {}\n", []string{`unknown field "polices"`}},
-		"unknown key of policy":  {"name: x.y\npolicies: {host-port: {actoin: deny}}\n", []string{`unknown field "policies.host-port.actoin"`}},
+		"unknown key of policy":  {"name: x.y\npolicies: {host-port: {actoin: deny}}\n", []string{`policies.host-port: unknown field "actoin"`}},
 		"wrong case":             {minimal + "FailurePolicy: Fail\n", []string{`unknown field "FailurePolicy"`}},
 		"unknown policy":         {"name: x.y\npolicies: {host-prot: {action: deny}}\n", []string{"policies.host-prot: no policy has that name: write one of host-port, "}},
-		"unknown action":         {"name: x.y\npolicies: {host-port: {action: forbid}}\n", []string{`action "forbid": write one of deny, warn, audit, off`}},
+		"unknown action":         {"name: x.y\npolicies: {host-port: {action: forbid}}\n", []string{`policies.host-port: action "forbid": write one of deny, warn, audit, off`}},
 		"no action":              {"name: x.y\npolicies: {host-port: {}}\n", []string{"policies.host-port.action is missing: write one of deny"}},
 		"unknown option":         {"name: x.y\npolicies: {host-port: {action: deny, options: {alow: []}}}\n", []string{"policies.host-port: ", `"alow"`}},
 		"wrong option":           {"name: x.y\npolicies: {host-port: {action: deny, options: {allow: [http]}}}\n", []string{"policies.host-port: ", `"http"`}},

@@ -209,6 +209,10 @@ func TestManifestsCommand(t *testing.T) {
 	require.Equal(t, "https://192.0.2.1:8443/validate", *w.ClientConfig.URL)
 	require.True(t, slices.Equal(parseBundle(must(os.ReadFile(ca))), parseBundle(w.ClientConfig.CABundle)))
 
+	r = invoke(t, "", "manifests", "-config", writeFile(t, "ip.yaml", minimal+"staticIP: {enabled: true}\n"))
+	require.Zero(t, r.code, r.err)
+	require.NotContains(t, r.err, "pods/", "they are sent")
+
 	r = invoke(t, "", "manifests", "-service-namespace", "ns", "-service-name", "s", "-service-port", "8443")
 	service := decodeAll(t, []byte(r.out))[0].(*arv1.MutatingWebhookConfiguration).Webhooks[0].ClientConfig.Service
 	require.Equal(t, "ns/s", service.Namespace+"/"+service.Name)

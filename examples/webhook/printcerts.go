@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubewright/kubewright/examples/internal/cli"
@@ -43,6 +45,11 @@ func printCerts(_ context.Context, args []string, s streams) error {
 	}
 	if *out == "" && t.url != "" {
 		return cli.Usagef("-url is for a webhook outside the cluster, which reads no Secret: give -out DIR too")
+	}
+	for _, host := range *hosts {
+		if net.ParseIP(host) == nil && len(validation.IsDNS1123Subdomain(host)) > 0 {
+			return cli.Usagef("-host %q: write a DNS name or an IP address", host)
+		}
 	}
 	p, err := newPair(time.Now(), *valid, t.names(*hosts...))
 	if err != nil {

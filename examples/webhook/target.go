@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	arv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubewright/kubewright/admission"
 
@@ -56,6 +57,9 @@ func (t *target) complete() error {
 	}
 	if t.service == "" {
 		t.service = defaultService
+	}
+	if len(validation.IsDNS1123Label(t.namespace)) > 0 || len(validation.IsDNS1123Label(t.service)) > 0 {
+		return cli.Usagef("-service-namespace %q, -service-name %q: write names of Kubernetes, of lower-case letters, digits and '-'", t.namespace, t.service)
 	}
 	return nil
 }
