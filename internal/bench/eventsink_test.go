@@ -24,6 +24,7 @@ import (
 
 	"github.com/kubewright/kubewright/eventsink"
 	"github.com/kubewright/kubewright/eventsink/elastic"
+	"github.com/kubewright/kubewright/eventsink/watchcodec"
 )
 
 var eventTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -70,12 +71,15 @@ func serializer(b testing.TB, mediaType string) runtime.SerializerInfo {
 	return info
 }
 
-// decoder reads a stream as client-go does.
-func decoder(b testing.TB, mediaType string, text []byte) *restwatch.Decoder {
-	info := serializer(b, mediaType)
-	frames := info.StreamSerializer.NewFrameReader(io.NopCloser(bytes.NewReader(text)))
-	return restwatch.NewDecoder(streaming.NewDecoder(frames, info.StreamSerializer.Serializer),
-		clientgoscheme.Codecs.WithoutConversion().DecoderToVersion(info.Serializer, corev1.SchemeGroupVersion))
+// generated is how client-go's typed clients decode.
+var generated = clientgoscheme.Codecs.WithoutConversion()
+
+// decoder reads a stream as client-go does (rest.Request.Watch), with a serializer.
+func decoder(b testing.TB, s runtime.NegotiatedSerializer, mediaType string, text []byte) *restwatch.Decoder {
+	objects, frames, framer, err := runtime.NewClientNegotiator(s, corev1.SchemeGroupVersion).StreamDecoder(mediaType, nil)
+	require.NoError(b, err)
+	reader := framer.NewFrameReader(io.NopCloser(bytes.NewReader(text)))
+	return restwatch.NewDecoder(streaming.NewDecoder(reader, frames), objects)
 }
 
 // store is a server that counts documents and answers as Elasticsearch does.
@@ -112,7 +116,7 @@ func collect(b testing.TB, text []byte, n int, url string) {
 	require.NoError(b, err)
 	flow, err := eventsink.NewFlow(eventsink.FlowOptions{})
 	require.NoError(b, err)
-	frames := decoder(b, runtime.ContentTypeProtobuf, text)
+	frames := decoder(b, watchcodec.NewSerializer(generated), runtime.ContentTypeProtobuf, text)
 	send := func(batch *eventsink.Batch) {
 		if batch == nil {
 			return
@@ -131,12 +135,10 @@ func collect(b testing.TB, text []byte, n int, url string) {
 			}
 		}
 	}
-	var record eventsink.Record
 	for range n {
 		_, object, err := frames.Decode()
 		require.NoError(b, err)
-		eventsink.FromCore(&record, object.(*corev1.Event))
-		_, err = flow.Admit(eventTime, &record, true)
+		_, err = flow.Admit(eventTime, &object.(*watchcodec.Event).Record, true)
 		require.NoError(b, err)
 		send(flow.Next(eventTime, false))
 	}
@@ -148,7 +150,7 @@ func collect(b testing.TB, text []byte, n int, url string) {
 // export is the usual exporter: a watch in JSON, json.Marshal, and one request for each document, unless there is no
 // URL.
 func export(b testing.TB, text []byte, n int, url string) {
-	frames := decoder(b, runtime.ContentTypeJSON, text)
+	frames := decoder(b, generated, runtime.ContentTypeJSON, text)
 	for range n {
 		_, object, err := frames.Decode()
 		require.NoError(b, err)
@@ -258,17 +260,24 @@ func BenchmarkEventSteps(b *testing.B) {
 			}
 		})
 	})
-	for _, mediaType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
-		b.Run("Decode/"+map[bool]string{true: "protobuf", false: "json"}[mediaType == runtime.ContentTypeProtobuf], func(b *testing.B) {
+	for _, c := range []struct {
+		name, mediaType string
+		serializer      runtime.NegotiatedSerializer
+	}{
+		{"record", runtime.ContentTypeProtobuf, watchcodec.NewSerializer(generated)},
+		{"protobuf", runtime.ContentTypeProtobuf, generated},
+		{"json", runtime.ContentTypeJSON, generated},
+	} {
+		b.Run("Decode/"+c.name, func(b *testing.B) {
 			const n = 5000
-			text := stream(b, mediaType, n)
+			text := stream(b, c.mediaType, n)
 			var frames *restwatch.Decoder
 			b.ReportAllocs()
 			b.ResetTimer()
 			start := cpuTime()
 			for i := range b.N {
 				if i%n == 0 {
-					frames = decoder(b, mediaType, text)
+					frames = decoder(b, c.serializer, c.mediaType, text)
 				}
 				if _, _, err := frames.Decode(); err != nil {
 					b.Fatal(err)
