@@ -2,6 +2,7 @@ package eventsink
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,9 +13,11 @@ func (f *Flow) add(now time.Time, r *Record, rv string) {
 		f.opened = now
 	}
 	start := len(b.buf)
-	b.buf = f.o.Renderer.AppendAction(b.buf, r)
-	source := len(b.buf)
-	b.buf = append(f.o.Renderer.AppendSource(b.buf, r), '\n')
+	if cap(b.buf)-start < start/16 {
+		b.buf = slices.Grow(b.buf, start) // append grows by a quarter, and copies a large batch four times on the way
+	}
+	var source int
+	b.buf, source = f.o.Renderer.appendBulk(b.buf, r)
 	size := len(b.buf) - start
 	token := f.mark.begin(now, rv, size)
 	f.bytes += size

@@ -43,26 +43,31 @@ func (m *message) next() bool {
 		return false
 	}
 	m.start = m.at
-	tag, ok := m.varint()
-	if !ok {
-		return m.fail(errTruncated)
+	tag := uint64(m.data[m.at])
+	if m.at++; tag >= 0x80 { // fields up to 15 have tags of one byte
+		m.at--
+		tag = m.varint()
 	}
 	m.field, m.wire = int32(tag>>3), uint8(tag&7)
 	if m.field <= 0 || m.wire == endGroup {
 		return m.fail(errTag)
 	}
-	return m.value(m.wire)
+	if m.wire == delimited {
+		m.delimited()
+	} else {
+		m.value(m.wire)
+	}
+	return m.err == nil
 }
 
 // value reads a value of any wire type, a group with all that is in it.
-func (m *message) value(wire uint8) (ok bool) {
-	for depth := 0; ; {
-		ok = true
+func (m *message) value(wire uint8) {
+	for depth := 0; ; wire = uint8(m.varint() & 7) {
 		switch wire {
 		case varint:
-			m.number, ok = m.varint()
+			m.number = m.varint()
 		case delimited:
-			ok = m.delimited()
+			m.delimited()
 		case fixed64:
 			m.at += 8
 		case fixed32:
@@ -72,51 +77,51 @@ func (m *message) value(wire uint8) (ok bool) {
 		case endGroup:
 			depth--
 		default:
-			return m.fail(errTag)
+			m.fail(errTag)
 		}
-		if !ok || m.at > len(m.data) {
-			return m.fail(errTruncated)
+		if m.at > len(m.data) {
+			m.fail(errTruncated)
 		}
-		if depth <= 0 {
-			return depth == 0 || m.fail(errTag)
+		if depth < 0 {
+			m.fail(errTag)
 		}
-		tag, ok := m.varint()
-		if !ok {
-			return m.fail(errTruncated)
+		if depth <= 0 || m.err != nil {
+			return
 		}
-		wire = uint8(tag & 7)
 	}
 }
 
-func (m *message) delimited() bool {
-	size, ok := m.varint()
-	if !ok || size > uint64(len(m.data)-m.at) {
-		return false
+func (m *message) delimited() {
+	size := m.varint()
+	if size > uint64(len(m.data)-m.at) {
+		m.fail(errTruncated)
+		return
 	}
 	end := m.at + int(size)
 	m.bytes = m.data[m.at:end]
 	m.at = end
-	return true
 }
 
-func (m *message) varint() (v uint64, ok bool) {
-	if m.at < len(m.data) && m.data[m.at] < 0x80 {
-		m.at++
-		return uint64(m.data[m.at-1]), true
+// varint is 0 where there is none, which is then in err.
+func (m *message) varint() uint64 {
+	if at := m.at; at < len(m.data) && m.data[at] < 0x80 {
+		m.at = at + 1
+		return uint64(m.data[at])
 	}
 	return m.longVarint()
 }
 
-func (m *message) longVarint() (v uint64, ok bool) {
+func (m *message) longVarint() (v uint64) {
 	for shift := 0; shift < 64 && m.at < len(m.data); shift += 7 {
 		b := m.data[m.at]
 		m.at++
 		v |= uint64(b&0x7f) << shift
 		if b < 0x80 {
-			return v, true
+			return v
 		}
 	}
-	return 0, false
+	m.fail(errTruncated)
+	return 0
 }
 
 // entry reads the field as an entry of a map. A key or a value may reach beyond the entry here, as it may in the
@@ -126,26 +131,23 @@ func (m *message) entry() (key, value []byte) {
 		return nil, nil
 	}
 	e := message{data: m.data, at: m.at - len(m.bytes)}
-	for e.at < m.at {
+	for e.at < m.at && e.err == nil {
 		e.start = e.at
-		tag, ok := e.varint()
-		field := int32(tag >> 3)
-		switch {
-		case !ok:
-		case field == 1:
-			ok = e.delimited()
+		tag := e.varint()
+		switch e.field = int32(tag >> 3); e.field {
+		case 1:
+			e.delimited()
 			key = e.bytes
-		case field == 2:
-			ok = e.delimited()
+		case 2:
+			e.delimited()
 			value = e.bytes
 		default:
-			ok = e.value(uint8(tag&7)) && e.at <= m.at
-		}
-		if !ok {
-			m.fail(errTruncated)
-			return nil, nil
+			if e.value(uint8(tag & 7)); e.at > m.at {
+				e.fail(errTruncated)
+			}
 		}
 	}
+	m.err = e.err
 	return key, value
 }
 
