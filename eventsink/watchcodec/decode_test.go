@@ -249,6 +249,8 @@ func TestRefusals(t *testing.T) {
 		string(enveloped("v1", []byte("\x5a\x01\x0c"))):                 `eventsink/watchcodec: protobuf of an Event: series: field 1 at byte 0: no field begins like this`,
 		string(enveloped("v1", []byte("\x2a\x02\x08\x01"))):             `eventsink/watchcodec: protobuf of an Event: source: field 1 at byte 0: its wire type is that of another field`,
 		string(enveloped("v1", []byte("\x6a\x02\x08\x01"))):             `eventsink/watchcodec: protobuf of an Event: an object reference: field 1 at byte 0: its wire type is that of another field`,
+		string(enveloped("v1", []byte("\x0a\x04\x5a\x02\x0a\x05"))):     `eventsink/watchcodec: protobuf of an Event: metadata: an entry of a map: field 1 at byte 2: the message ends within it`,
+		string(enveloped("v1", []byte("\x1a\x00\x80"))):                 `eventsink/watchcodec: protobuf of an Event: field 0 at byte 2: the message ends within it`,
 		string(enveloped("v1", []byte("\x5a\x00\x28\x01"))):             `eventsink/watchcodec: protobuf of an Event: field 5 at byte 2: its wire type is that of another field`,
 		string(enveloped("v1", []byte("\x58\x01"))):                     `eventsink/watchcodec: protobuf of an Event: field 11 at byte 0: its wire type is that of another field`,
 		string(enveloped("v1", field(nil, 11, []byte("\x12\x01\x10")))): `eventsink/watchcodec: protobuf of an Event: series: a time: field 2 at byte 0: the message ends within it`,

@@ -44,8 +44,10 @@ func (m *message) next() bool {
 	}
 	m.start = m.at
 	tag := uint64(m.data[m.at])
-	if m.at++; tag >= 0x80 { // fields up to 15 have tags of one byte
-		m.at--
+	if tag < 0x80 { // as of all fields up to 15
+		m.at++
+	} else {
+		m.field = 0
 		tag = m.varint()
 	}
 	m.field, m.wire = int32(tag>>3), uint8(tag&7)
@@ -147,7 +149,7 @@ func (m *message) entry() (key, value []byte) {
 			}
 		}
 	}
-	m.err = e.err
+	m.nested("an entry of a map", e.err)
 	return key, value
 }
 
