@@ -111,10 +111,7 @@ func frame(dst *metav1.WatchEvent, data []byte) bool {
 
 // extension reads a runtime.RawExtension, which is bytes.
 func extension(outer *message, raw *[]byte) {
-	if !outer.is(delimited) {
-		return
-	}
-	m := message{data: outer.bytes}
+	m := outer.inner()
 	for m.next() {
 		if m.field == 1 {
 			m.text(raw)

@@ -86,10 +86,7 @@ func open(data []byte) (version schema.GroupVersion, raw []byte, err error) {
 }
 
 func typeMeta(outer *message, apiVersion, kind *[]byte) {
-	if !outer.is(delimited) {
-		return
-	}
-	m := message{data: outer.bytes}
+	m := outer.inner()
 	for m.next() {
 		switch m.field {
 		case 1:

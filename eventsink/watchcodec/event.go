@@ -117,10 +117,7 @@ func (e *event) events(data []byte) error {
 // meta reads what a record has of the ObjectMeta (k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto). The rest is
 // passed over unseen, managedFields above all, which are a third of an Event and more.
 func (e *event) meta(outer *message) {
-	if !outer.is(delimited) {
-		return
-	}
-	m := message{data: outer.bytes}
+	m := outer.inner()
 	for m.next() {
 		switch m.field {
 		case 1:
@@ -155,10 +152,7 @@ func put(dst *map[string]string, m *message) {
 
 // reference reads an ObjectReference, whose fields are seven strings.
 func (e *event) reference(outer *message, at int) {
-	if !outer.is(delimited) {
-		return
-	}
-	m := message{data: outer.bytes}
+	m := outer.inner()
 	for m.next() {
 		if m.field <= referenceFields {
 			m.text(&e.texts[at+int(m.field)-1])
@@ -168,10 +162,7 @@ func (e *event) reference(outer *message, at int) {
 }
 
 func (e *event) source(outer *message) {
-	if !outer.is(delimited) {
-		return
-	}
-	m := message{data: outer.bytes}
+	m := outer.inner()
 	for m.next() {
 		switch m.field {
 		case 1:
@@ -184,13 +175,10 @@ func (e *event) source(outer *message) {
 }
 
 func (e *event) series(outer *message) {
-	if !outer.is(delimited) {
-		return
-	}
+	m := outer.inner()
 	if e.Series == nil {
 		e.Series = &corev1.EventSeries{}
 	}
-	m := message{data: outer.bytes}
 	for m.next() {
 		switch m.field {
 		case 1:

@@ -208,6 +208,14 @@ func (m *message) timestamp() (seconds int64, nanos time.Duration, ok bool) {
 
 func (m *message) is(wire uint8) bool { return m.wire == wire || m.fail(errWireType) }
 
+// inner is the message that the field is, without any field if it is none.
+func (m *message) inner() message {
+	if !m.is(delimited) {
+		return message{}
+	}
+	return message{data: m.bytes}
+}
+
 // nested notes the fault of a message within this one.
 func (m *message) nested(name string, err error) {
 	if err != nil {
