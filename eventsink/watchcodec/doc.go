@@ -1,5 +1,6 @@
-// Package watchcodec decodes a watch of Events in protobuf straight into records, which takes a quarter of the time and a
-// tenth of the allocations that the generated code needs for the whole object and its managedFields.
+// Package watchcodec decodes a watch of Events in protobuf straight into records, which takes two thirds of the time, a
+// third of the memory and a seventh of the allocations that the generated code needs for the whole object and its
+// managedFields.
 //
 // [NewSerializer] is for client-go, which goes on doing what a client does: requests, frames, in-stream errors. A
 // RESTClient whose serializer it is yields watches of [*Event]:
