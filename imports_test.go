@@ -41,6 +41,7 @@ func TestImporterCompiles(t *testing.T) {
 		module + "/eventsink/elastic":               kubernetes,
 		module + "/eventsink/readiness":             kubernetes,
 		module + "/eventsink/spool":                 nil,
+		module + "/eventsink/watchcodec":            kubernetes,
 		module + "/internal/bulkmodel":              nil,
 		module + "/internal/podgen":                 kubernetes,
 		module + "/ipwhitelist":                     nil,

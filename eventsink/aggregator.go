@@ -110,8 +110,12 @@ func NewAggregator(l Limits) (*Aggregator, error) {
 // Add counts delta occurrences of the record, and one object if it is new, and returns the series they went to. It
 // allocates nothing unless the series is new.
 func (a *Aggregator) Add(r *Record, v Verdict, delta uint32) SeriesKey {
-	key := a.key(r)
+	key := SeriesKey{Type: r.Type, Reason: r.Reason, Kind: r.Regarding.Kind, Namespace: r.Regarding.Namespace, Component: r.Component}
 	c, ok := a.series[key]
+	if !ok { // otherwise each of its values is within its limit
+		key = a.limited(key)
+		c, ok = a.series[key]
+	}
 	if !ok {
 		key, c = a.create(key)
 	}
@@ -127,16 +131,15 @@ func (a *Aggregator) Add(r *Record, v Verdict, delta uint32) SeriesKey {
 	return key
 }
 
-// key is the series of a record as far as its labels go, each within its limit.
-func (a *Aggregator) key(r *Record) SeriesKey {
-	key := SeriesKey{Type: r.Type}
+// limited is a key each of whose values is within its limit.
+func (a *Aggregator) limited(key SeriesKey) SeriesKey {
 	if key.Type != "Normal" && key.Type != "Warning" {
 		key.Type = a.limits.Other
 	}
-	key.Reason = a.value(reason, r.Reason, a.limits.Reasons)
-	key.Kind = a.value(kind, r.Regarding.Kind, a.limits.Kinds)
-	key.Namespace = a.value(namespace, r.Regarding.Namespace, a.limits.Namespaces)
-	key.Component = a.value(component, r.Component, a.limits.Components)
+	key.Reason = a.value(reason, key.Reason, a.limits.Reasons)
+	key.Kind = a.value(kind, key.Kind, a.limits.Kinds)
+	key.Namespace = a.value(namespace, key.Namespace, a.limits.Namespaces)
+	key.Component = a.value(component, key.Component, a.limits.Components)
 	return key
 }
 

@@ -61,32 +61,40 @@ func appendControl(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// isPlain reports whether s is ASCII that JSON writes as it is, looking at eight bytes in one word: a byte below 0x20, a
-// quote or a backslash borrows into its high bit. A "no" may be wrong, and costs a look byte by byte.
+// isPlain reports whether s is ASCII that JSON writes as it is, looking at eight bytes in one word. A "no" may be wrong,
+// and costs a look byte by byte.
 func isPlain(s string) bool {
 	n := len(s)
-	if n < 8 {
-		for i := range n {
-			if c := s[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
-				return false
-			}
+	var special uint64
+	switch {
+	case n >= 8:
+		special = marks(eight(s[n-8:]))
+		for ; len(s) >= 8; s = s[8:] {
+			special |= marks(eight(s))
 		}
-		return true
-	}
-	special := eight(s[n-8:])
-	for ; len(s) >= 8; s = s[8:] {
-		special |= eight(s)
+	case n >= 4: // the two halves may overlap
+		special = marks(four(s) | four(s[n-4:])<<32)
+	case n > 0:
+		special = marks(0x2020202020<<24 | uint64(s[0]) | uint64(s[n/2])<<8 | uint64(s[n-1])<<16)
 	}
 	return special&0x8080808080808080 == 0
 }
 
-// eight has a high bit set if one of the first eight bytes is special.
-func eight(s string) uint64 {
-	_ = s[7]
-	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+// marks has a high bit set if one of eight bytes is special: one below 0x20, a quote or a backslash borrows into its own.
+func marks(w uint64) uint64 {
 	const ones = 0x0101010101010101
 	return w | (w - ones*0x20) | ((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones)
+}
+
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func four(s string) uint64 {
+	_ = s[3]
+	return uint64(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)
 }
 
 // cut returns the longest prefix of s of at most limit bytes that does not end within a rune.
@@ -100,16 +108,52 @@ func cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// appendTime appends t, which is between 1970 and 9999, as a quoted RFC 3339 time in UTC with as many decimals as it
-// has, three, six or nine: the same bytes wherever the process runs.
-func appendTime(dst []byte, t time.Time) []byte {
-	seconds, nanos := t.Unix(), t.Nanosecond()
-	dst = append(dst, '"')
-	dst = appendDate(dst, seconds, '-')
-	rest := int(seconds % 86400)
-	dst = appendTwo(append(dst, 'T'), rest/3600)
-	dst = appendTwo(append(dst, ':'), rest/60%60)
-	dst = appendTwo(append(dst, ':'), rest%60)
+// stamp is a time as it is written, to be written several times: a quoted RFC 3339 time in UTC with as many decimals as
+// it has, three, six or nine, which are the same bytes wherever the process runs. It is empty for a time that no document
+// can hold.
+type stamp struct {
+	text [34]byte
+	n    int
+}
+
+func (s *stamp) bytes() []byte { return s.text[:s.n] }
+
+// stamps are the times of a record. They are one and the same for an Event that happened once, and mostly of one day.
+type stamps struct{ first, last, created stamp }
+
+func (s *stamps) set(r *Record) {
+	day := int64(-1)
+	if s.last.set(r.Last, nil, day); s.last.n > 0 {
+		day = r.Last.Unix() / 86400
+	}
+	if s.first = s.last; !same(r.First, r.Last) {
+		s.first.set(r.First, &s.last, day)
+	}
+	if s.created = s.last; !same(r.Created, r.Last) {
+		s.created.set(r.Created, &s.last, day)
+	}
+}
+
+// set writes t. The date is copied from another stamp if t is of that one's day, counted from 1970.
+func (s *stamp) set(t time.Time, other *stamp, day int64) {
+	s.n = 0
+	if usable(t).IsZero() {
+		return
+	}
+	seconds := t.Unix()
+	dst := append(s.text[:0], '"')
+	if seconds/86400 == day {
+		dst = append(dst, other.text[1:11]...)
+	} else {
+		dst = appendDate(dst, seconds)
+	}
+	s.n = len(appendClock(dst, int(seconds%86400), t.Nanosecond()))
+}
+
+func appendClock(dst []byte, seconds, nanos int) []byte {
+	dst = appendTwo(append(dst, 'T'), seconds/3600)
+	dst = appendTwo(append(dst, ':'), seconds/60%60)
+	dst = appendTwo(append(dst, ':'), seconds%60)
 	switch {
 	case nanos == 0:
 	case nanos%1e6 == 0:
@@ -120,35 +164,6 @@ func appendTime(dst []byte, t time.Time) []byte {
 		dst = appendDigits(append(dst, '.'), nanos, 9)
 	}
 	return append(dst, 'Z', '"')
-}
-
-// stamp is a time as it is written, to be written several times.
-type stamp struct {
-	text [34]byte
-	n    int
-}
-
-func (s *stamp) bytes() []byte { return s.text[:s.n] }
-
-// stamps are the times of a record, of which an Event that happened once has one.
-type stamps struct{ first, last, created stamp }
-
-func (s *stamps) set(r *Record) {
-	s.last.set(r.Last)
-	if s.first = s.last; !same(r.First, r.Last) {
-		s.first.set(r.First)
-	}
-	if s.created = s.last; !same(r.Created, r.Last) {
-		s.created.set(r.Created)
-	}
-}
-
-func (s *stamp) set(t time.Time) {
-	s.n = 0
-	if usable(t).IsZero() {
-		return
-	}
-	s.n = len(appendTime(s.text[:0], t))
 }
 
 func same(a, b time.Time) bool { return a.Unix() == b.Unix() && a.Nanosecond() == b.Nanosecond() }
@@ -163,11 +178,11 @@ func appendStamp(dst []byte, key string, s *stamp) []byte {
 
 // appendDate appends the day of a time since 1970 by the civil calendar (Howard Hinnant, chrono-Compatible Low-Level
 // Date Algorithms, civil_from_days), which costs a fifth of time.Time's.
-func appendDate(dst []byte, seconds int64, separator byte) []byte {
+func appendDate(dst []byte, seconds int64) []byte {
 	year, month, day := civil(seconds / 86400)
-	dst = appendDigits(dst, year, 4)
-	dst = appendTwo(append(dst, separator), month)
-	return appendTwo(append(dst, separator), day)
+	dst = appendTwo(appendTwo(dst, year/100), year%100)
+	dst = appendTwo(append(dst, '-'), month)
+	return appendTwo(append(dst, '-'), day)
 }
 
 func civil(days int64) (year, month, day int) {

@@ -1,7 +1,9 @@
 package eventsink
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,9 +14,11 @@ func (f *Flow) add(now time.Time, r *Record, rv string) {
 		f.opened = now
 	}
 	start := len(b.buf)
-	b.buf = f.o.Renderer.AppendAction(b.buf, r)
-	source := len(b.buf)
-	b.buf = append(f.o.Renderer.AppendSource(b.buf, r), '\n')
+	if cap(b.buf)-start < start/16 { // append grows by a quarter, and copies a large batch four times on the way
+		b.buf = slices.Grow(b.buf, min(start, f.o.BatchBytes+f.o.BatchBytes/16-start))
+	}
+	var source int
+	b.buf, source = f.o.Renderer.appendBulk(b.buf, r)
 	size := len(b.buf) - start
 	token := f.mark.begin(now, rv, size)
 	f.bytes += size
@@ -38,6 +42,9 @@ func (f *Flow) add(now time.Time, r *Record, rv string) {
 func (f *Flow) seal() {
 	if len(f.open.docs) == 0 {
 		return
+	}
+	if b := f.open; cap(b.buf)-len(b.buf) > len(b.buf)/4 {
+		b.buf = bytes.Clone(b.buf) // it may wait for long, and BufferBytes is what all that waits may hold
 	}
 	f.sealed = append(f.sealed, f.open)
 	size, n := len(f.open.buf), len(f.open.docs)

@@ -9,13 +9,13 @@
 //
 // A [Record] is the one normal form of core/v1 and events.k8s.io/v1 Events. A [Flow] takes records and gives batches;
 // told what became of each document, it gives the accounts and the checkpoint to resume from. A [Source] decides what to
-// ask the API server next. The package elastic beside this one speaks to Elasticsearch and OpenSearch, spool keeps
-// documents on disk, readiness measures how long Pods take to become ready.
+// ask the API server next. The package watchcodec beside this one decodes a watch straight into records, elastic speaks
+// to Elasticsearch and OpenSearch, spool keeps documents on disk, readiness measures how long Pods take to become ready.
 //
 //	flow, err := eventsink.NewFlow(eventsink.FlowOptions{Start: now})
 //	…
 //	var r eventsink.Record
-//	eventsink.FromCore(&r, event) // of a frame of a watch
+//	eventsink.FromCore(&r, event) // of a frame of a watch, unless watchcodec has decoded it
 //	if _, err := flow.Admit(now, &r, true); errors.Is(err, eventsink.ErrFull) {
 //		… // close the watch: etcd keeps the Event until there is room
 //	}

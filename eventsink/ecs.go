@@ -9,15 +9,13 @@ import (
 
 // appendECS writes the Elastic Common Schema. kubernetes.event.* are the names of Metricbeat's event metricset, which
 // Kibana's dashboards look for; its message is an alias in the template, because the text is stored once.
-func (f *Renderer) appendECS(dst []byte, r *Record) []byte {
-	var t stamps
-	t.set(r)
+func (f *Renderer) appendECS(dst []byte, r *Record, t *stamps) []byte {
 	message := cut(r.Message, f.format.MaxMessage)
 	dst = appendText(dst, `{"message":"`, message)
 	dst = appendStamp(dst, `,"@timestamp":`, &t.last)
-	dst = appendEvent(dst, r, &t)
+	dst = appendEvent(dst, r, t)
 	dst = f.appendOrchestrator(dst, r)
-	dst = appendKubernetes(dst, r, &t)
+	dst = appendKubernetes(dst, r, t)
 	dst = appendText(dst, `,"eventsink":{"timestamp_source":"`, r.LastFrom.String())
 	if r.Combined {
 		dst = append(dst, `,"combined":true`...)

@@ -136,7 +136,7 @@ func TestTextsAreThoseOfEncodingJSON(t *testing.T) {
 			require.Equal(t, want, got, "%q: %v", text, err)
 		}
 	}
-	for _, n := range []int{1, 7, 8, 17} {
+	for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 17} {
 		for at := range n {
 			for c := range 256 {
 				text := []byte("abcdefghijklmnopq"[:n])

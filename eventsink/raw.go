@@ -7,9 +7,7 @@ import (
 )
 
 // appendRaw writes the record as it is, one member a field, for stores that know no Elastic Common Schema.
-func (f *Renderer) appendRaw(dst []byte, r *Record) []byte {
-	var t stamps
-	t.set(r)
+func (f *Renderer) appendRaw(dst []byte, r *Record, t *stamps) []byte {
 	dst = appendText(dst, `{"uid":"`, r.UID)
 	dst = appendStamp(dst, `,"@timestamp":`, &t.last)
 	dst = append(dst, f.raw...)
@@ -35,7 +33,7 @@ func (f *Renderer) appendRaw(dst []byte, r *Record) []byte {
 	dst = appendField(dst, `,"component":"`, r.Component)
 	dst = appendField(dst, `,"instance":"`, r.Instance)
 	dst = appendField(dst, `,"host":"`, r.Host)
-	return append(appendRawEnd(dst, r, &t), '}')
+	return append(appendRawEnd(dst, r, t), '}')
 }
 
 func appendRawEnd(dst []byte, r *Record, t *stamps) []byte {

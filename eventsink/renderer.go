@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // Mode is what a document stands for.
@@ -128,13 +127,29 @@ func badIndex(name string) string {
 
 // AppendBulk appends the action line and the document, each with its newline: what a _bulk body is made of.
 func (f *Renderer) AppendBulk(dst []byte, r *Record) []byte {
-	return append(f.AppendSource(f.AppendAction(dst, r), r), '\n')
+	dst, _ = f.appendBulk(dst, r)
+	return dst
+}
+
+// appendBulk also returns where the document begins.
+func (f *Renderer) appendBulk(dst []byte, r *Record) (text []byte, source int) {
+	var t stamps
+	t.set(r)
+	dst = f.appendAction(dst, r, &t)
+	source = len(dst)
+	return append(f.appendSource(dst, r, &t), '\n'), source
 }
 
 // AppendAction appends the action line, with its newline.
 func (f *Renderer) AppendAction(dst []byte, r *Record) []byte {
+	var t stamps
+	t.set(r)
+	return f.appendAction(dst, r, &t)
+}
+
+func (f *Renderer) appendAction(dst []byte, r *Record, t *stamps) []byte {
 	dst = append(dst, f.action...)
-	dst = f.appendSuffix(dst, r)
+	dst = f.appendSuffix(dst, t)
 	dst = append(dst, `","_id":"`...)
 	dst = appendEscaped(dst, r.UID)
 	if f.format.Mode == History {
@@ -156,32 +171,43 @@ func (f *Renderer) AppendID(dst []byte, r *Record) []byte {
 
 // AppendIndex appends the name of the index or data stream that the record goes to.
 func (f *Renderer) AppendIndex(dst []byte, r *Record) []byte {
-	return f.appendSuffix(append(dst, f.format.Index...), r)
+	var t stamps
+	t.set(r)
+	return f.appendSuffix(append(dst, f.format.Index...), &t)
 }
 
-func (f *Renderer) appendSuffix(dst []byte, r *Record) []byte {
+// appendSuffix appends the day of an index: that of the creation or, of an Event that no API server stored, of its first
+// occurrence.
+func (f *Renderer) appendSuffix(dst []byte, t *stamps) []byte {
 	if f.format.DataStream {
 		return dst
 	}
-	at := usable(r.Created)
-	if at.IsZero() { // an Event that no API server stored
-		at = usable(r.First)
+	day := []byte(`"1970-01-01`)
+	switch {
+	case t.created.n > 0:
+		day = t.created.text[:]
+	case t.first.n > 0:
+		day = t.first.text[:]
 	}
-	if at.IsZero() {
-		at = time.Unix(0, 0)
-	}
-	dst = appendDate(append(dst, '-'), at.Unix(), '.')
+	dst = append(append(dst, '-'), day[1:5]...)
+	dst = append(append(dst, '.'), day[6:8]...)
 	if f.format.Monthly {
-		dst = dst[:len(dst)-3]
+		return dst
 	}
-	return dst
+	return append(append(dst, '.'), day[9:11]...)
 }
 
 // AppendSource appends the document, a JSON object on one line without a newline. The text is valid UTF-8 whatever the
 // record holds.
 func (f *Renderer) AppendSource(dst []byte, r *Record) []byte {
+	var t stamps
+	t.set(r)
+	return f.appendSource(dst, r, &t)
+}
+
+func (f *Renderer) appendSource(dst []byte, r *Record, t *stamps) []byte {
 	if f.format.Schema == Raw {
-		return f.appendRaw(dst, r)
+		return f.appendRaw(dst, r, t)
 	}
-	return f.appendECS(dst, r)
+	return f.appendECS(dst, r, t)
 }

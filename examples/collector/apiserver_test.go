@@ -18,7 +18,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
+	restwatch "k8s.io/client-go/rest/watch"
 )
 
 // apiServer has Events and Pods to list and to watch, and Leases and ConfigMaps to keep, over HTTP as client-go speaks it.
@@ -30,6 +33,7 @@ type apiServer struct {
 	log     []change
 	changed chan struct{} // closed and replaced
 	asked   []string      // what was read of Events
+	json    bool          // it does not speak protobuf
 }
 
 type change struct {
@@ -157,23 +161,23 @@ func (a *apiServer) list(w http.ResponseWriter, r *http.Request, kind string) {
 }
 
 func (a *apiServer) watch(w http.ResponseWriter, r *http.Request, kind string) {
-	w.Header().Set("Content-Type", "application/json")
 	from, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
 	initial := r.URL.Query().Get("sendInitialEvents") == "true"
 	a.mu.Lock()
 	a.note(r, kind)
+	frames := a.encoder(w, r)
 	a.mu.Unlock()
 	for {
 		a.mu.Lock()
-		frames, changed, version := a.since(kind, from), a.changed, a.version
+		added, changed, version := a.since(kind, from), a.changed, a.version
 		a.mu.Unlock()
-		for _, o := range frames {
-			frame(w, "ADDED", o)
+		for _, o := range added {
+			_ = frames.Encode(&watch.Event{Type: watch.Added, Object: o})
 		}
 		if initial {
-			end := &corev1.Event{TypeMeta: metav1.TypeMeta{Kind: "Event", APIVersion: "v1"}}
+			end := &corev1.Event{}
 			end.ResourceVersion, end.Annotations = strconv.Itoa(version), map[string]string{metav1.InitialEventsAnnotationKey: "true"}
-			frame(w, "BOOKMARK", end)
+			_ = frames.Encode(&watch.Event{Type: watch.Bookmark, Object: end})
 			initial = false
 		}
 		from = version
@@ -186,6 +190,18 @@ func (a *apiServer) watch(w http.ResponseWriter, r *http.Request, kind string) {
 	}
 }
 
+// encoder writes frames of a watch in what the client accepts.
+func (a *apiServer) encoder(w http.ResponseWriter, r *http.Request) *restwatch.Encoder {
+	mediaType := runtime.ContentTypeJSON
+	if !a.json && strings.HasPrefix(r.Header.Get("Accept"), runtime.ContentTypeProtobuf) {
+		mediaType = runtime.ContentTypeProtobuf
+	}
+	w.Header().Set("Content-Type", mediaType+";stream=watch")
+	info, _ := runtime.SerializerInfoForMediaType(scheme.Codecs.SupportedMediaTypes(), mediaType)
+	frames := streaming.NewEncoder(info.StreamSerializer.NewFrameWriter(w), info.StreamSerializer.Serializer)
+	return restwatch.NewEncoder(frames, scheme.Codecs.EncoderForVersion(info.Serializer, corev1.SchemeGroupVersion))
+}
+
 func (a *apiServer) since(kind string, from int) (found []runtime.Object) {
 	for _, c := range a.log {
 		if c.kind == kind && c.version > from {
@@ -193,10 +209,6 @@ func (a *apiServer) since(kind string, from int) (found []runtime.Object) {
 		}
 	}
 	return found
-}
-
-func frame(w io.Writer, kind string, o runtime.Object) {
-	_ = json.NewEncoder(w).Encode(map[string]any{"type": kind, "object": typed(o)})
 }
 
 // typed has kind and apiVersion set, which a decoder goes by.

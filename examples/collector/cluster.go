@@ -9,14 +9,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/kubewright/kubewright/eventsink"
+	"github.com/kubewright/kubewright/eventsink/watchcodec"
 
 	"github.com/kubewright/kubewright/examples/internal/cli"
 )
@@ -26,6 +30,7 @@ type collector struct {
 	*environment
 	o       *options
 	client  kubernetes.Interface
+	events  typedcorev1.EventInterface // of all namespaces; its watches are of watchcodec.Events
 	store   store
 	sink    sink
 	pods    *podWatcher // nil without -pods
@@ -45,7 +50,7 @@ func newCollector(o *options, e *environment) (*collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(config, o.shard)
+	client, events, err := newClients(config, o.shard)
 	if err != nil {
 		return nil, err
 	}
@@ -57,22 +62,37 @@ func newCollector(o *options, e *environment) (*collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{environment: e, o: o, client: client, store: s, sink: out, started: time.Now()}
+	c := &collector{environment: e, o: o, client: client, events: events, store: s, sink: out, started: time.Now()}
 	if o.pods {
 		c.pods, err = newPodWatcher(client.CoreV1().Pods(metav1.NamespaceAll), c.started, c.log)
 	}
 	return c, err
 }
 
-// newClient speaks protobuf: decoding a frame of JSON takes 20 times as long. It does not limit itself to 5 requests a
-// second, since the API server protects itself by priority and fairness.
-func newClient(config *rest.Config, shard eventsink.Shard) (kubernetes.Interface, error) {
+// newClients speak protobuf: decoding a frame of JSON takes 20 times as long. The one that reads Events decodes them
+// straight into records. They do not limit themselves to 5 requests a second, since the API server protects itself by
+// priority and fairness.
+func newClients(config *rest.Config, shard eventsink.Shard) (kubernetes.Interface, typedcorev1.EventInterface, error) {
 	config = rest.CopyConfig(config)
 	config.Wrap(shardTransport(shard))
 	config.ContentType, config.AcceptContentTypes = runtime.ContentTypeProtobuf, runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON
 	config.QPS = -1
 	config.UserAgent = "kubewright-collector"
-	return kubernetes.NewForConfig(config)
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := kubernetes.NewForConfigAndClient(config, transport)
+	if err != nil {
+		return nil, nil, err
+	}
+	config.APIPath, config.GroupVersion = "/api", &corev1.SchemeGroupVersion
+	config.NegotiatedSerializer = watchcodec.NewSerializer(scheme.Codecs.WithoutConversion())
+	events, err := rest.RESTClientForConfigAndClient(config, transport)
+	if err != nil {
+		return nil, nil, err
+	}
+	return client, typedcorev1.New(events).Events(metav1.NamespaceAll), nil
 }
 
 func (c *collector) run(ctx context.Context) error {
@@ -180,7 +200,7 @@ func (c *collector) lead(ctx context.Context) error {
 	defer c.metrics.leader.Set(0)
 	c.log.Info("reading", "from", from.ResourceVersion, "sink", redacted(c.o.sink), "shard", c.o.shard.String())
 	r := &reader{
-		events: c.client.CoreV1().Events(metav1.NamespaceAll), pipeline: s.pipeline, source: source, shard: c.o.shard,
+		events: c.events, pipeline: s.pipeline, source: source, shard: c.o.shard,
 		metrics: c.metrics, log: c.log, synced: func() { state.synced.Store(true) },
 	}
 	return c.work(ctx, s, r, from)

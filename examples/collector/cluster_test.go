@@ -105,6 +105,19 @@ func TestACollectorReadsACluster(t *testing.T) {
 	require.Equal(t, cli.ExitOK, r.stop(), r.errs)
 }
 
+// TestAServerThatAnswersInJSON is read as well: the media type is the server's choice.
+func TestAServerThatAnswersInJSON(t *testing.T) {
+	a := newAPIServer(t)
+	a.json = true
+	m, sink := model(t, bulkmodel.Options{})
+	a.add("events", ev(0, 1))
+	r := runCollector(t, a, "-sink="+sink)
+	eventually(t, func() bool { return m.Count() == 1 }, "the Event that exists")
+	a.add("events", ev(1, 1))
+	eventually(t, func() bool { return m.Count() == 2 }, "one that is new")
+	require.Equal(t, cli.ExitOK, r.stop(), r.errs)
+}
+
 // TestTheLeaseIsLost to somebody who does not ask: the collector delivers what it has read, and ends with an error.
 func TestTheLeaseIsLost(t *testing.T) {
 	a := newAPIServer(t)

@@ -10,10 +10,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/kubewright/kubewright/eventsink"
+	"github.com/kubewright/kubewright/eventsink/watchcodec"
 )
 
 // reader reads the Events of a cluster into a pipeline, by the decisions of an eventsink.Source. It keeps no Event.
@@ -26,7 +28,7 @@ type reader struct {
 	log      *slog.Logger
 	synced   func() // a list is complete
 
-	record eventsink.Record // reused
+	record eventsink.Record // of what came as an Event, reused
 }
 
 // fullFor is how long a full buffer is waited for before the watch is closed. A reader that merely stops reading has the
@@ -134,7 +136,8 @@ func (r *reader) page(ctx context.Context, request eventsink.Request) (bool, err
 	}
 	r.metrics.relistItems.Add(float64(len(list.Items)))
 	for i := range list.Items {
-		for err = r.take(ctx, &list.Items[i], false); errors.Is(err, errPaused); err = r.take(ctx, &list.Items[i], false) {
+		eventsink.FromCore(&r.record, &list.Items[i])
+		for err = r.take(ctx, &r.record, false); errors.Is(err, errPaused); err = r.take(ctx, &r.record, false) {
 			if ctx.Err() != nil {
 				return false, ctx.Err()
 			}
@@ -187,45 +190,57 @@ func (r *reader) frame(ctx context.Context, e watch.Event) error {
 	if e.Type == watch.Error {
 		return apierrors.FromObject(e.Object)
 	}
-	event, ok := e.Object.(*corev1.Event)
-	if !ok {
+	record := r.recordOf(e.Object)
+	if record == nil {
 		return errors.New("a frame that is no Event")
 	}
 	switch e.Type {
 	case watch.Bookmark:
-		if event.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
-			r.source.Synced(event.ResourceVersion)
-			r.complete(event.ResourceVersion)
+		if record.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
+			r.source.Synced(record.ResourceVersion)
+			r.complete(record.ResourceVersion)
 			return nil
 		}
-		r.pass(event.ResourceVersion)
+		r.pass(record.ResourceVersion)
 	case watch.Deleted: // it expired: nothing to tell, but progress
-		r.pass(event.ResourceVersion)
+		r.pass(record.ResourceVersion)
 	default:
 		if r.source.Listing() {
 			r.metrics.relistItems.Inc()
 		}
-		if err := r.take(ctx, event, !r.source.Listing()); err != nil {
+		if err := r.take(ctx, record, !r.source.Listing()); err != nil {
 			return err
 		}
 	}
-	r.source.Frame(event.ResourceVersion)
+	r.source.Frame(record.ResourceVersion)
+	return nil
+}
+
+// recordOf is the record of a frame, nil if it has none: as it was decoded from protobuf or, from a server that answers
+// in JSON, made of the Event.
+func (r *reader) recordOf(o runtime.Object) *eventsink.Record {
+	switch o := o.(type) {
+	case *watchcodec.Event:
+		return &o.Record
+	case *corev1.Event:
+		eventsink.FromCore(&r.record, o)
+		return &r.record
+	}
 	return nil
 }
 
 // take admits an Event and, if the buffer is full, waits a moment for room.
-func (r *reader) take(ctx context.Context, event *corev1.Event, watched bool) error {
-	if !r.shard.Owns(string(event.UID)) {
+func (r *reader) take(ctx context.Context, record *eventsink.Record, watched bool) error {
+	if !r.shard.Owns(record.UID) {
 		r.metrics.otherShard.Inc()
 		if watched {
-			r.pass(event.ResourceVersion)
+			r.pass(record.ResourceVersion)
 		}
 		return nil
 	}
-	eventsink.FromCore(&r.record, event)
-	r.metrics.observeSkew(&r.record)
-	err := r.pipeline.admit(&r.record, watched)
-	for deadline := time.Now().Add(fullFor); errors.Is(err, eventsink.ErrFull); err = r.pipeline.admit(&r.record, watched) {
+	r.metrics.observeSkew(record)
+	err := r.pipeline.admit(record, watched)
+	for deadline := time.Now().Add(fullFor); errors.Is(err, eventsink.ErrFull); err = r.pipeline.admit(record, watched) {
 		wait, cancel := context.WithDeadline(ctx, deadline)
 		ok := r.pipeline.await(wait, roomy)
 		cancel()
