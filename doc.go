@@ -9,6 +9,7 @@
 //   - sidecar: how do log shippers, LXCFS, fake time and CPU counts get into Pods without touching project templates?
 //   - staticip: how does each Pod of a StatefulSet keep its IP, by ordinal?
 //   - eventsink: where did last night's Events go, and how healthy is the cluster?
+//   - eventsink/watchcodec: how is a watch of Events decoded straight into records?
 //   - eventsink/elastic: what does an answer of Elasticsearch or OpenSearch mean, and what now?
 //   - eventsink/spool: where do documents wait while the sink is away for hours?
 //   - eventsink/readiness: do the Pods of a workload start slower than they used to?
