@@ -188,7 +188,7 @@ func merged[V any](a, b map[string]V) map[string]V {
 // strayStreams refuses keys of streams that have no paths.
 func (v *values) strayStreams() {
 	streams := streamsOf(v)
-	for name := range v.typed {
+	for _, name := range sortedKeys(v.typed) {
 		if stream, _, ok := cutStream(name); ok && v.own[name] && !slices.Contains(streams, stream) {
 			v.refuse(name, fmt.Sprintf("it does nothing without %s/log.%s.paths; add that, or remove this", v.prefix, stream))
 		}

@@ -118,6 +118,9 @@ func (s *Set) Apply(pod *corev1.Pod, ns Namespace) (*corev1.Pod, Outcome, error)
 	if err != nil {
 		v.problems = append(v.problems, err)
 	}
+	if v.optedOut() { // also of defaults that are wrong
+		v.problems = slices.DeleteFunc(v.problems, func(p *AnnotationError) bool { return p.Default })
+	}
 	if err := v.problems.err(); err != nil {
 		return nil, Outcome{}, err
 	}
@@ -144,11 +147,13 @@ func (s *Set) Apply(pod *corev1.Pod, ns Namespace) (*corev1.Pod, Outcome, error)
 
 func (s *Set) inject(e *edit) {
 	reason, detail := e.hopeless()
-	if !get(e.values, optKey, true) {
+	if e.values.optedOut() {
 		reason, detail = ReasonOptedOut, s.prefix+"/"+optKey+" is false"
 	}
 	duplicate := e.duplicate()
-	s.schema.requireTriggers(e.values, s.injectors...)
+	if reason != ReasonOptedOut {
+		s.schema.requireTriggers(e.values, s.injectors...)
+	}
 	for _, i := range s.injectors {
 		if !i.asked(e.values) {
 			continue
