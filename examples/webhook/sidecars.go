@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubewright/kubewright/admission"
@@ -129,32 +130,45 @@ func (n *injection) mutate(ctx context.Context, req *admissionv1.AdmissionReques
 	if len(outcome.Warnings) == 0 {
 		return nil
 	}
-	var notes []admission.Finding
-	for _, w := range outcome.Warnings {
-		notes = append(notes, admission.Finding{Rule: sidecarNote, Message: w})
-	}
-	return admission.Refuse(notes...) // which only warns
+	return admission.Refuse(sidecarNotes(outcome)...) // which only warns
 }
 
-// validateTemplate judges templates by the Pod that will be made of them. What was admitted before, with other rules,
-// may still be scaled.
+// sidecarNotes are what the user should know.
+func sidecarNotes(outcome sidecar.Outcome) (list []admission.Finding) {
+	for _, w := range outcome.Warnings {
+		list = append(list, admission.Finding{Rule: sidecarNote, Message: w})
+	}
+	return list
+}
+
+// validateTemplate judges templates by the Pod that will be made of them, and tells what there is to know of it: the Pods
+// are made by a controller, which has no use for warnings. What was admitted before, with other rules, may still be
+// changed and scaled.
 func validateTemplate[T any, P interface {
 	*T
 	metav1.Object
 }](n *injection) admission.ValidateFunc[T] {
 	return func(ctx context.Context, req *admissionv1.AdmissionRequest, obj, old *T) []admission.Finding {
 		pod, at := podOfTemplate(P(obj))
-		if before, _ := podOfTemplate(P(old)); before != nil && sameWishes(before, pod, n.prefix) {
+		before, _ := podOfTemplate(P(old))
+		same := before != nil && sameWishes(before, pod, n.prefix)
+		if same && equality.Semantic.DeepEqual(before.Spec, pod.Spec) {
 			return nil
 		}
 		ns, err := n.namespace(ctx, req.Namespace)
 		if err != nil {
 			return []admission.Finding{{Err: err}}
 		}
-		if _, _, err := n.Apply(pod, ns); err != nil {
-			return findings(at, err)
+		_, outcome, err := n.Apply(pod, ns)
+		if err == nil {
+			return sidecarNotes(outcome)
 		}
-		return nil
+		if same {
+			if _, _, already := n.Apply(before, ns); already != nil {
+				return nil
+			}
+		}
+		return findings(at, err)
 	}
 }
 
@@ -197,7 +211,7 @@ func findings(metadata string, err error) (list []admission.Finding) {
 	}
 	for _, err := range errs {
 		f := admission.Finding{Rule: sidecarRule, Message: err.Error()}
-		if a, ok := errors.AsType[*sidecar.AnnotationError](err); ok {
+		if a, ok := errors.AsType[*sidecar.AnnotationError](err); ok && !a.Default {
 			f.Field = metadata + ".annotations[" + a.Key + "]"
 			f.Message = fmt.Sprintf("%q: %s", a.Value, a.Message)
 		}
