@@ -134,7 +134,7 @@ func (s Sidecar) inject(e *edit) {
 			e.setEnv(c, *v.DeepCopy())
 		}
 		for _, m := range s.Mounts {
-			if mountAt(c, m.MountPath) != nil {
+			if mountAt(c, m.MountPath) != nil || deviceAt(c, m.MountPath) {
 				e.refuse(s.Name(), "container %s has a volume at %s already; mount that elsewhere", c.Name, m.MountPath)
 				continue
 			}

@@ -149,6 +149,11 @@ func mountAt(c *corev1.Container, path string) *corev1.VolumeMount {
 	return nil
 }
 
+// deviceAt reports whether a block device is at a path, where nothing can be mounted then.
+func deviceAt(c *corev1.Container, path string) bool {
+	return slices.ContainsFunc(c.VolumeDevices, func(d corev1.VolumeDevice) bool { return cleanPath(d.DevicePath) == path })
+}
+
 func (e *edit) addVolume(key string, v corev1.Volume) {
 	if slices.Contains(e.before.Volumes, v.Name) { // it has stayed for another container that mounts it
 		e.pod.Spec.Volumes = without(e.pod.Spec.Volumes, func(o corev1.Volume) bool { return o.Name == v.Name })

@@ -33,6 +33,10 @@ func (f Filebeat) mountLogs(e *edit, spec *LogSpec, serves, shipper *corev1.Cont
 		if f.taken(e, d, d.path, shipper) {
 			continue
 		}
+		if deviceAt(serves, d.path) {
+			e.refuse(d.key, "container %s has a block device at %s; write the logs elsewhere", serves.Name, d.path)
+			continue
+		}
 		volume := emptyDir(numbered(shipperLogs, e.record.Volumes))
 		e.addVolume(d.key, volume)
 		e.addMount(serves, corev1.VolumeMount{Name: volume.Name, MountPath: d.path})

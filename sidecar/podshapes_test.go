@@ -155,3 +155,32 @@ func TestTwoSidecarsOfOneName(t *testing.T) {
 		require.ErrorContains(t, err, fmt.Sprintf(`sidecar.agent-next="true": it needs a %s, and so does another annotation of the Pod; leave one of the two out`, what))
 	}
 }
+
+// TestBlockDevices: the API server refuses a Pod with a mount where a block device is.
+func TestBlockDevices(t *testing.T) {
+	with := func(at string, wants map[string]string) *corev1.Pod {
+		pod := annotate(podOf(t, webPod), wants)
+		pod.Spec.Volumes = []corev1.Volume{{Name: "disk", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "disk"}}}}
+		pod.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "disk", DevicePath: at}}
+		return pod
+	}
+	for at, wants := range map[string]map[string]string{
+		"/var/log/app":  {"log.paths": "/var/log/app/*.log"},
+		"/opt/faketime": {"faketime": "+1d", "faketime.libc": "glibc"},
+		"/run/agent":    {"sidecar.agent": "true"},
+	} {
+		_, _, err := newSet(t).Apply(with(at, wants), sidecar.Namespace{})
+		require.ErrorContains(t, err, "container app has a")
+		require.ErrorContains(t, err, at)
+	}
+	for at, wants := range map[string]map[string]string{
+		"/proc/cpuinfo":       {"lxcfs": "true"},
+		"/usr/share/zoneinfo": {"timezone": "UTC", "timezone.data": "true"},
+	} {
+		out := requireLaws(t, newSet(t), with(at, wants), sidecar.Namespace{})
+		for _, m := range out.Spec.Containers[0].VolumeMounts {
+			require.NotEqual(t, at, m.MountPath)
+		}
+		require.NotEmpty(t, out.Spec.Containers[1].VolumeMounts, "the other container has it")
+	}
+}

@@ -64,7 +64,7 @@ func (e *edit) copyIn(key string, c copied) {
 
 // preloadIn has a container load a library from a volume of ours.
 func (e *edit) preloadIn(key string, c *corev1.Container, volume, dir, file string) {
-	if m := covering(c, dir); m != nil && cleanPath(m.MountPath) != "/" || below(c, dir) != nil {
+	if m := covering(c, dir); m != nil && cleanPath(m.MountPath) != "/" || below(c, dir) != nil || deviceAt(c, dir) {
 		e.refuse(key, "container %s has a volume at %s; mount that elsewhere", c.Name, dir)
 		return
 	}

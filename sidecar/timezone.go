@@ -74,7 +74,8 @@ func (z TimeZone) inject(e *edit) {
 			e.warn("timezone: container " + c.Name + " sets TZ itself, which stays")
 		}
 		e.setEnv(c, corev1.EnvVar{Name: "TZ", Value: name})
-		if data && e.isApp(c.Name) && (covering(c, zoneDir) == nil || cleanPath(covering(c, zoneDir).MountPath) == "/") && below(c, zoneDir) == nil {
+		free := (covering(c, zoneDir) == nil || cleanPath(covering(c, zoneDir).MountPath) == "/") && below(c, zoneDir) == nil && !deviceAt(c, zoneDir)
+		if data && e.isApp(c.Name) && free {
 			e.addMount(c, corev1.VolumeMount{Name: zoneName, MountPath: zoneDir, ReadOnly: true})
 			used = true
 		}
