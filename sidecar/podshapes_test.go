@@ -184,3 +184,29 @@ func TestBlockDevices(t *testing.T) {
 		require.NotEmpty(t, out.Spec.Containers[1].VolumeMounts, "the other container has it")
 	}
 }
+
+// TestInjectorsByPointer: a Set of pointers, or of structs around the injectors, knows its own work again.
+func TestInjectorsByPointer(t *testing.T) {
+	type mine struct{ sidecar.Sidecar }
+	type own struct{ *sidecar.CPUCount }
+	presets := shipper()
+	presets.Presets = map[string]sidecar.Multiline{"ours": {Pattern: "^x"}}
+	custom, counts := agent(), sidecar.CPUCount{Variables: []string{"CORES"}}
+	pod := annotate(podOf(t, webPod), map[string]string{"sidecar.agent": "true", "cpus": "2", "log.paths": "/var/log/app/*.log", "log.multiline": "ours"})
+	want, _ := apply(t, newSet(t, presets, custom, counts), pod, sidecar.Namespace{})
+	for _, set := range []*sidecar.Set{newSet(t, &presets, &custom, &counts), newSet(t, &presets, mine{custom}, own{&counts})} {
+		require.Equal(t, encode(t, want), encode(t, requireLaws(t, set, pod, sidecar.Namespace{})))
+		spec, err := set.ParseLog(pod.Annotations, nil)
+		require.NoError(t, err)
+		require.Equal(t, "^x", spec.Streams[0].Multiline.Pattern)
+		spec, err = set.ParseLog(annotate(pod, map[string]string{"inject": "false"}).Annotations, nil)
+		require.NoError(t, err)
+		require.Empty(t, spec.Streams)
+	}
+	set := newSet(t, &counts)
+	counts.Variables = nil
+	out, _ := apply(t, set, annotate(podOf(t, webPod), map[string]string{"cpus": "2"}), sidecar.Namespace{})
+	require.Equal(t, "CORES", out.Spec.Containers[0].Env[0].Name, "the Set is immutable")
+	_, err := sidecar.New("", (*sidecar.Filebeat)(nil))
+	require.EqualError(t, err, "sidecar: an injector is nil")
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,7 +51,7 @@ func New(prefix string, injectors ...Injector) (*Set, error) {
 	}
 	seen := map[string]bool{}
 	for _, i := range injectors {
-		if i == nil {
+		if i = plain(i); i == nil {
 			errs = append(errs, errors.New("an injector is nil"))
 			continue
 		}
@@ -76,6 +77,21 @@ func New(prefix string, injectors ...Injector) (*Set, error) {
 	}
 	s.schema = newSchema(s.prefix, s.injectors)
 	return s, nil
+}
+
+// plain is an injector as a value: what is behind a pointer could be changed later. It is nil if there is none.
+func plain(i Injector) Injector {
+	v := reflect.ValueOf(i)
+	if v.Kind() != reflect.Pointer {
+		return i
+	}
+	if v.IsNil() {
+		return nil
+	}
+	if value, ok := v.Elem().Interface().(Injector); ok {
+		return value
+	}
+	return i
 }
 
 // maxContainers is more than a node can run for one Pod. Each of ours is looked for among the user's, and nobody has
