@@ -88,7 +88,7 @@ func plain(i Injector) Injector {
 	if v.IsNil() {
 		return nil
 	}
-	if value, ok := v.Elem().Interface().(Injector); ok {
+	if value, ok := reflect.TypeAssert[Injector](v.Elem()); ok {
 		return value
 	}
 	return i

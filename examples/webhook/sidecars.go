@@ -22,9 +22,10 @@ import (
 // sidecars is the section with what Pods can ask for by annotation: package sidecar as an admission webhook. A feature
 // that is not configured is not to be had.
 type sidecars struct {
-	Prefix         string   `json:"prefix"`
-	ReadNamespaces bool     `json:"readNamespaces"`
-	OptIn          []string `json:"optIn"`
+	Prefix         string        `json:"prefix"`
+	ReadNamespaces bool          `json:"readNamespaces"`
+	OptIn          []string      `json:"optIn"`
+	PodSecurity    sidecar.Level `json:"podSecurity"`
 
 	Log      *sidecar.Filebeat    `json:"log"`
 	LXCFS    *sidecar.LXCFS       `json:"lxcfs"`
@@ -76,7 +77,15 @@ func (s *sidecars) set() (*injection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sidecars: %w", err)
 	}
-	n := &injection{Set: set, prefix: orDefault(s.Prefix, sidecar.DefaultPrefix), optIn: s.OptIn, namespaces: s.namespaces, read: s.ReadNamespaces}
+	switch s.PodSecurity {
+	case "", sidecar.LevelPrivileged, sidecar.LevelBaseline, sidecar.LevelRestricted:
+	default:
+		return nil, fmt.Errorf("sidecars: podSecurity %q: write privileged, baseline or restricted", s.PodSecurity)
+	}
+	n := &injection{
+		Set: set, prefix: orDefault(s.Prefix, sidecar.DefaultPrefix), optIn: s.OptIn,
+		level: s.PodSecurity, namespaces: s.namespaces, read: s.ReadNamespaces,
+	}
 	for _, i := range injectors {
 		n.names = append(n.names, i.Name())
 	}
@@ -84,6 +93,9 @@ func (s *sidecars) set() (*injection, error) {
 		if !slices.Contains(n.names, name) {
 			return nil, fmt.Errorf("sidecars: optIn: %q is not configured: write some of %s", name, strings.Join(n.names, ", "))
 		}
+	}
+	if len(s.OptIn) > 0 && !s.ReadNamespaces {
+		return nil, errors.New("sidecars: optIn: these would be off everywhere; write readNamespaces: true, so that the labels of namespaces can switch them on")
 	}
 	return n, nil
 }
@@ -113,6 +125,7 @@ type injection struct {
 	prefix     string
 	names      []string
 	optIn      []string
+	level      sidecar.Level // of namespaces that do not say
 	read       bool
 	namespaces namespaceReader
 }

@@ -168,6 +168,20 @@ func TestSidecarsOfChangedTemplates(t *testing.T) {
 	require.True(t, review("odd", deployment(`sidecar.kubewright.io/inject: "false"`, plain), "").Allowed)
 }
 
+// TestPodSecurityOfNamespacesWithoutLabel: the API server may enforce a level by default.
+func TestPodSecurityOfNamespacesWithoutLabel(t *testing.T) {
+	for config, injected := range map[string]bool{"": true, "podSecurity: baseline": false} {
+		c, err := parseConfig([]byte("name: policies.example.org\nsidecars: {lxcfs: {}, " + config + "}\n"))
+		require.NoError(t, err)
+		h, err := c.handler(admission.Options{FullVerification: true})
+		require.NoError(t, err)
+		pod, resp := fixed{h, nil}.inject(t, request(t, `{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: x, annotations: {sidecar.kubewright.io/lxcfs: "true"}}, spec: {containers: [{name: app, image: "a:1"}]}}`, ""))
+		require.True(t, resp.Allowed)
+		require.Equal(t, injected, len(pod.Spec.Volumes) > 0)
+		require.Equal(t, injected, len(resp.Warnings) == 0)
+	}
+}
+
 // TestSidecarsWithoutAnswer: what can't be looked up is left to the failurePolicy.
 func TestSidecarsWithoutAnswer(t *testing.T) {
 	f := newSidecars(t)
