@@ -44,7 +44,7 @@ func (e *edit) confined(serves *corev1.Container) *corev1.SecurityContext {
 		s.SELinuxOptions = serves.SecurityContext.SELinuxOptions.DeepCopy()
 	}
 	if whole := e.pod.Spec.SecurityContext; whole != nil && whole.AppArmorProfile != nil && whole.AppArmorProfile.Type == corev1.AppArmorProfileTypeLocalhost {
-		// It was written for the application, and would keep a shell from starting.
+		// It was written for the application, and may keep a shell from starting.
 		s.AppArmorProfile = &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}
 	}
 	return s

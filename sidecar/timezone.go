@@ -14,7 +14,7 @@ import (
 type TimeZone struct {
 	// Zones are the names that Pods may use. All that look like one if empty.
 	Zones []string `json:"zones,omitempty"`
-	// Image has the database, and cp. Pods can't ask for it if empty.
+	// Image has the database, and cp, and may run as any user. Pods can't ask for it if empty.
 	Image string `json:"image,omitempty"`
 }
 
