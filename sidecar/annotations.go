@@ -216,13 +216,22 @@ func get[T any](v *values, name string, fallback T) T {
 // requireTriggers refuses keys that do nothing because the Pod does not ask for their injector. Defaults may be there
 // for Pods that do.
 func (s *schema) requireTriggers(v *values, injectors ...Injector) {
+	var stray []string
+	for name := range v.typed {
+		if k, _ := s.find(name); v.own[name] && !v.has(k.trigger) {
+			stray = append(stray, name)
+		}
+	}
+	if stray == nil {
+		return
+	}
 	idle := map[string]bool{}
 	for _, i := range injectors {
 		idle[i.Name()] = !i.asked(v)
 	}
-	for _, name := range sortedKeys(v.typed) {
-		k, _ := s.find(name)
-		if v.own[name] && !v.has(k.trigger) && idle[k.Injector] {
+	slices.Sort(stray)
+	for _, name := range stray {
+		if k, _ := s.find(name); idle[k.Injector] {
 			v.refuse(name, fmt.Sprintf("it does nothing without %s/%s; add that, or remove this", v.prefix, k.trigger))
 		}
 	}
