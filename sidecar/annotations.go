@@ -183,7 +183,17 @@ func printable(text string) error {
 }
 
 func (v *values) refuse(name, message string) {
-	v.problems = append(v.problems, &AnnotationError{Key: v.prefix + "/" + name, Value: shorten(v.text[name]), Message: message})
+	v.problems.add(v.problem(name, message))
+}
+
+// problem is what is wrong with a key, and where to change it if the Pod does not have it.
+func (v *values) problem(name, message string) *AnnotationError {
+	p := &AnnotationError{Key: v.prefix + "/" + name, Value: shorten(v.text[name]), Message: message}
+	if _, given := v.text[name]; given && name != configKey && !v.own[name] {
+		p.Default = true
+		p.Message += fmt.Sprintf(" (the Pod has it by default, from its namespace or owner: change it there, or write %s/%s=false in the Pod)", v.prefix, optKey)
+	}
+	return p
 }
 
 // has reports whether a key was given and understood.
@@ -191,6 +201,9 @@ func (v *values) has(name string) bool {
 	_, ok := v.typed[name]
 	return ok
 }
+
+// optedOut reports whether the Pod wants nothing.
+func (v *values) optedOut() bool { return !get(v, optKey, true) }
 
 // get returns the value of a key, or what else it is.
 func get[T any](v *values, name string, fallback T) T {
@@ -203,15 +216,23 @@ func get[T any](v *values, name string, fallback T) T {
 // requireTriggers refuses keys that do nothing because the Pod does not ask for their injector. Defaults may be there
 // for Pods that do.
 func (s *schema) requireTriggers(v *values, injectors ...Injector) {
+	var stray []string
 	for name := range v.typed {
-		k, _ := s.find(name)
-		if !v.own[name] || v.has(k.trigger) {
-			continue
+		if k, _ := s.find(name); v.own[name] && !v.has(k.trigger) {
+			stray = append(stray, name)
 		}
-		for _, i := range injectors {
-			if i.Name() == k.Injector && !i.asked(v) {
-				v.refuse(name, fmt.Sprintf("it does nothing without %s/%s; add that, or remove this", v.prefix, k.trigger))
-			}
+	}
+	if stray == nil {
+		return
+	}
+	idle := map[string]bool{}
+	for _, i := range injectors {
+		idle[i.Name()] = !i.asked(v)
+	}
+	slices.Sort(stray)
+	for _, name := range stray {
+		if k, _ := s.find(name); idle[k.Injector] {
+			v.refuse(name, fmt.Sprintf("it does nothing without %s/%s; add that, or remove this", v.prefix, k.trigger))
 		}
 	}
 }

@@ -58,8 +58,18 @@ func (s Sidecar) validate() (errs []error) {
 				errs = append(errs, fmt.Errorf("container %q: %s is none of the volumes", c.Name, m.Name))
 			}
 		}
+		for _, d := range c.VolumeDevices {
+			if !slices.ContainsFunc(s.Volumes, func(v corev1.Volume) bool { return v.Name == d.Name }) {
+				errs = append(errs, fmt.Errorf("container %q: device %s is none of the volumes", c.Name, d.Name))
+			}
+		}
 		if len(c.Resources.Claims) > 0 {
 			errs = append(errs, fmt.Errorf("container %q: resources.claims are for the Pod to declare; leave them out", c.Name))
+		}
+	}
+	for _, c := range s.InitContainers {
+		if c.RestartPolicy == nil && (c.Lifecycle != nil || c.LivenessProbe != nil || c.ReadinessProbe != nil || c.StartupProbe != nil) {
+			errs = append(errs, fmt.Errorf("container %q: an init container that ends has no probes and no lifecycle; write restartPolicy: Always, or leave them out", c.Name))
 		}
 	}
 	clear(seen)
@@ -134,7 +144,7 @@ func (s Sidecar) inject(e *edit) {
 			e.setEnv(c, *v.DeepCopy())
 		}
 		for _, m := range s.Mounts {
-			if mountAt(c, m.MountPath) != nil {
+			if mountAt(c, m.MountPath) != nil || deviceAt(c, m.MountPath) {
 				e.refuse(s.Name(), "container %s has a volume at %s already; mount that elsewhere", c.Name, m.MountPath)
 				continue
 			}

@@ -40,20 +40,19 @@ func (s *Set) names() map[string]bool {
 	for f := range lxcfsPaths() {
 		own["lxcfs-"+f] = true
 	}
-	for _, v := range (CPUCount{}).variables() {
-		own[v] = true
-	}
+	CPUCount{}.names(own)
 	for _, i := range s.injectors {
-		switch i := i.(type) {
-		case CPUCount:
-			for _, v := range i.variables() {
-				own[v] = true
-			}
-		case Sidecar:
+		if i, ok := i.(interface{ names(own map[string]bool) }); ok { // also one around ours, in a struct of the caller's
 			i.names(own)
 		}
 	}
 	return own
+}
+
+func (n CPUCount) names(own map[string]bool) {
+	for _, v := range n.variables() {
+		own[v] = true
+	}
 }
 
 func (s Sidecar) names(own map[string]bool) {

@@ -53,8 +53,10 @@
 // # Limits
 //
 // An annotation can't say what is in an image, and admission does not see it. An empty volume at the directory of the
-// logs hides what the image has there. LD_PRELOAD of an image is overruled when a library is injected; a [Set] warns of
-// it. Variables from envFrom are overruled by injected ones. glibc and musl can't be told apart, so Pods have to say.
+// logs hides what the image has there. The log shipper runs as the user that the Pod gives the application; where it
+// gives none, as that of its own image, or as 1000 if root is forbidden. Files that this user and group 0 may not read are
+// not shipped. LD_PRELOAD of an image is overruled when a library is injected; a [Set] warns of it. Variables from envFrom
+// are overruled by injected ones. glibc and musl can't be told apart, so Pods have to say.
 //
 // Pods for Windows are skipped, and ephemeral containers are not touched. The log shipper serves one container of a Pod.
 // It reads files, not what containers print.

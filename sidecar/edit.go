@@ -89,9 +89,7 @@ func (e *edit) hopeless() (Reason, string) {
 }
 
 func (e *edit) refuse(key, format string, args ...any) {
-	e.problems = append(e.problems, &AnnotationError{
-		Key: e.prefix + "/" + key, Value: shorten(e.values.text[key]), Message: fmt.Sprintf(format, args...),
-	})
+	e.problems.add(e.values.problem(key, fmt.Sprintf(format, args...)))
 }
 
 // setEnv gives a container a variable, before its own so that those can refer to it. One that it has stays.
@@ -151,12 +149,17 @@ func mountAt(c *corev1.Container, path string) *corev1.VolumeMount {
 	return nil
 }
 
+// deviceAt reports whether a block device is at a path, where nothing can be mounted then.
+func deviceAt(c *corev1.Container, path string) bool {
+	return slices.ContainsFunc(c.VolumeDevices, func(d corev1.VolumeDevice) bool { return cleanPath(d.DevicePath) == path })
+}
+
 func (e *edit) addVolume(key string, v corev1.Volume) {
 	if slices.Contains(e.before.Volumes, v.Name) { // it has stayed for another container that mounts it
 		e.pod.Spec.Volumes = without(e.pod.Spec.Volumes, func(o corev1.Volume) bool { return o.Name == v.Name })
 	}
 	if slices.ContainsFunc(e.pod.Spec.Volumes, func(o corev1.Volume) bool { return o.Name == v.Name }) {
-		e.refuse(key, "it needs a volume named %s, and the Pod has another of that name; rename that", v.Name)
+		e.nameTaken(key, "volume", v.Name, e.record.Volumes)
 		return
 	}
 	e.pod.Spec.Volumes = append(e.pod.Spec.Volumes, v)
@@ -171,11 +174,20 @@ func emptyDir(name string) corev1.Volume {
 func (e *edit) free(key, container string) bool {
 	for _, list := range [][]corev1.Container{e.pod.Spec.InitContainers, e.pod.Spec.Containers} {
 		if slices.ContainsFunc(list, func(c corev1.Container) bool { return c.Name == container }) {
-			e.refuse(key, "it needs a container named %s, and the Pod has another of that name; rename that", container)
+			e.nameTaken(key, "container", container, e.record.Containers, e.record.InitContainers)
 			return false
 		}
 	}
 	return true
+}
+
+// nameTaken refuses a name that the Pod has, or that another injector has just given.
+func (e *edit) nameTaken(key, what, name string, ours ...[]string) {
+	if slices.Contains(slices.Concat(ours...), name) {
+		e.refuse(key, "it needs a %s named %s, and so does another annotation of the Pod; leave one of the two out", what, name)
+		return
+	}
+	e.refuse(key, "it needs a %s named %s, and the Pod has another of that name; rename that", what, name)
 }
 
 func (e *edit) addContainer(key string, c corev1.Container) {

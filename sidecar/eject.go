@@ -48,25 +48,20 @@ func (r *record) ejectHosts(spec *corev1.PodSpec) {
 			ours[added.IP][h] = true
 		}
 	}
-	for ip, names := range ours {
-		if entry := aliasOf(spec, ip); entry != nil {
+	for i := range spec.HostAliases {
+		entry := &spec.HostAliases[i]
+		if names := ours[entry.IP]; names != nil {
 			entry.Hostnames = without(entry.Hostnames, func(h string) bool { return names[h] })
+			delete(ours, entry.IP) // names were added to the first entry of an address
 		}
+	}
+	added := map[string][][]string{}
+	for _, a := range r.HostAliases {
+		added[a.IP] = append(added[a.IP], a.Hostnames)
 	}
 	spec.HostAliases = without(spec.HostAliases, func(h corev1.HostAlias) bool {
-		return slices.ContainsFunc(r.HostAliases, func(added corev1.HostAlias) bool {
-			return h.IP == added.IP && slices.Equal(h.Hostnames, added.Hostnames)
-		})
+		return slices.ContainsFunc(added[h.IP], func(names []string) bool { return slices.Equal(h.Hostnames, names) })
 	})
-}
-
-func aliasOf(spec *corev1.PodSpec, ip string) *corev1.HostAlias {
-	for i := range spec.HostAliases {
-		if spec.HostAliases[i].IP == ip {
-			return &spec.HostAliases[i]
-		}
-	}
-	return nil
 }
 
 func (in *recordIn) eject(c *corev1.Container) {

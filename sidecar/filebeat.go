@@ -43,8 +43,9 @@ type Filebeat struct {
 	// with 0; more of these signals change nothing. internal/e2e/sidecar/testdata/drain in this repository is such a
 	// program, in Go.
 	Wrapper []string `json:"wrapper,omitempty"`
-	// Resources of the container. A Pod of class Guaranteed gets requests equal to limits, BestEffort gets none. Requests
-	// of 20m and 64Mi and a limit of 256Mi if empty.
+	// Resources of the container. Requests of 20m and 64Mi and a limit of 256Mi if empty. In a Pod of class BestEffort it
+	// gets none, in a Guaranteed one requests equal to limits: where there is no limit for cpu, its request, and at least
+	// 200m. A namespace whose quota counts limits.cpu wants a limit here, or a LimitRange.
 	Resources corev1.ResourceRequirements `json:"resources,omitzero"`
 	// Presets are patterns for log.multiline by name, in addition to java, timestamp and indent.
 	Presets map[string]Multiline `json:"presets,omitempty"`
@@ -157,10 +158,25 @@ func (f Filebeat) inject(e *edit) {
 		c.RestartPolicy = &always
 		e.addInitContainer(pathsKey, c)
 	}
+	f.doubts(e, spec, serves)
 	e.annotate(configKey, string(config))
 	e.addPullSecrets(f.ImagePullSecrets)
 	e.addGrace(ceilSeconds(f.drainOf(spec)) + ceilSeconds(f.flush()) + stopMargin)
 	e.applied(f.Name())
+}
+
+// doubts warns of what is valid and yet hardly meant.
+func (f Filebeat) doubts(e *edit, spec *LogSpec, serves *corev1.Container) {
+	if always := serves.RestartPolicy; always != nil && *always == corev1.ContainerRestartPolicyAlways && !e.isApp(serves.Name) {
+		e.warn("log: container " + serves.Name + " is a native sidecar, which ends after the log shipper: what it writes last is not shipped")
+	}
+	for _, s := range spec.Streams {
+		for _, p := range s.Paths {
+			if !strings.ContainsAny(path.Base(p), `.*?[\`) {
+				e.warn(fmt.Sprintf("log: %s counts as a file, and the log shipper gets the directory %s; if it is a directory, write %s/*.log", p, globDir(p), p))
+			}
+		}
+	}
 }
 
 // serves is the container whose logs are shipped.
@@ -228,6 +244,7 @@ func (f Filebeat) container(e *edit, spec *LogSpec, serves *corev1.Container) co
 		want = defaultResources()
 	}
 	c.Resources = e.resources(want)
+	e.anyUser(c.SecurityContext)
 	if e.runsAs(c.SecurityContext) != nil {
 		root := int64(0) // the group alone may read the image's files, whoever the user is
 		c.SecurityContext.RunAsGroup = &root

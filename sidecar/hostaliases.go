@@ -71,8 +71,11 @@ func parseHosts(text string) (any, error) {
 
 func (h HostAliases) inject(e *edit) {
 	spec := &e.pod.Spec
-	theirs := map[string]string{}
-	for _, a := range spec.HostAliases {
+	theirs, entries := map[string]string{}, map[string]int{}
+	for i, a := range spec.HostAliases {
+		if _, again := entries[spelled(a.IP)]; !again {
+			entries[spelled(a.IP)] = i
+		}
 		for _, name := range a.Hostnames {
 			theirs[name] = a.IP
 		}
@@ -83,21 +86,23 @@ func (h HostAliases) inject(e *edit) {
 			switch ip, ok := theirs[name]; {
 			case !ok:
 				names = append(names, name)
-			case !sameIP(ip, want.IP):
+			case spelled(ip) != want.IP:
 				e.refuse(hostsKey, "the Pod's hostAliases give %s to %s already; write that, or leave one of them out", name, ip)
 			}
 		}
 		if len(names) > 0 {
-			h.add(e, want.IP, names)
+			h.add(e, entries, want.IP, names)
 		}
 	}
 	e.applied(h.Name())
 }
 
-func (h HostAliases) add(e *edit, ip string, names []string) {
+// add gives names to the first entry of an address, whose places are in entries.
+func (h HostAliases) add(e *edit, entries map[string]int, ip string, names []string) {
 	spec := &e.pod.Spec
-	i := slices.IndexFunc(spec.HostAliases, func(a corev1.HostAlias) bool { return sameIP(a.IP, ip) })
-	if i < 0 {
+	i, ok := entries[ip]
+	if !ok {
+		entries[ip] = len(spec.HostAliases)
 		spec.HostAliases = append(spec.HostAliases, corev1.HostAlias{IP: ip, Hostnames: names})
 		e.record.HostAliases = append(e.record.HostAliases, corev1.HostAlias{IP: ip, Hostnames: slices.Clone(names)})
 		return
@@ -113,9 +118,10 @@ func (h HostAliases) add(e *edit, ip string, names []string) {
 	e.record.Hostnames = append(e.record.Hostnames, corev1.HostAlias{IP: entry.IP, Hostnames: names})
 }
 
-// sameIP compares addresses, which IPv6 can write in several ways.
-func sameIP(a, b string) bool {
-	x, err := netip.ParseAddr(a)
-	y, err2 := netip.ParseAddr(b)
-	return a == b || err == nil && err2 == nil && x == y
+// spelled is the one spelling of an address, of which IPv6 has several.
+func spelled(ip string) string {
+	if addr, err := netip.ParseAddr(ip); err == nil {
+		return addr.String()
+	}
+	return ip
 }

@@ -56,6 +56,42 @@ func TestCostIsLinear(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, hosts.Spec, out.Spec)
 
+	stray := podOf(t, webPod)
+	stray.Annotations = map[string]string{}
+	for i := range 50_000 {
+		stray.Annotations[fmt.Sprintf("%slog.s%d.json", prefix, i)] = "true"
+	}
+	for _, wants := range []map[string]string{{}, {"log.paths": "/logs/*.log"}} {
+		_, _, err = set.Apply(annotate(stray, wants), sidecar.Namespace{})
+		require.ErrorContains(t, err, "log.s0.json=\"true\": it does nothing without")
+		require.Less(t, len(err.Error()), 64<<10)
+		_, err = set.ParseLog(annotate(stray, wants).Annotations, nil)
+		require.ErrorContains(t, err, "log.s0.json=\"true\": it does nothing without")
+	}
+
+	aliases, lines := podOf(t, webPod), ""
+	for i := range 150_000 {
+		aliases.Spec.HostAliases = append(aliases.Spec.HostAliases, corev1.HostAlias{IP: fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)})
+	}
+	for i := range 128 {
+		lines += fmt.Sprintf("fd00::%x=h%d.corp\n", i+1, i)
+	}
+	out, _, err = set.Apply(annotate(aliases, map[string]string{"hosts": lines}), sidecar.Namespace{})
+	require.NoError(t, err)
+	require.Len(t, out.Spec.HostAliases, 150_128)
+
+	mounts := podOf(t, webPod)
+	for i := range 60_000 {
+		mounts.Spec.Containers[0].VolumeMounts = append(mounts.Spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: "v", MountPath: fmt.Sprint("/x/", i)})
+	}
+	_, _, err = set.Apply(annotate(mounts, map[string]string{"log.paths": "/var/log/app/*.log"}), sidecar.Namespace{})
+	require.ErrorContains(t, err, "container app has 60000 mounts; write at most 1000")
+	variables := podOf(t, webPod)
+	variables.Spec.Containers[0].Env = append([]corev1.EnvVar{{Name: "A"}}, make([]corev1.EnvVar, 60_000)...)
+	variables.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/logs", SubPathExpr: strings.Repeat("$(A)", 400_000)}}
+	_, _, err = set.Apply(annotate(variables, map[string]string{"log.paths": "/logs/*.log"}), sidecar.Namespace{})
+	require.ErrorContains(t, err, "of variables that the log shipper can't have")
+
 	containers := podOf(t, webPod)
 	for i := range 100_000 {
 		containers.Spec.Containers = append(containers.Spec.Containers, corev1.Container{Name: fmt.Sprint("c", i)})

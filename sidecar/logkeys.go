@@ -149,8 +149,8 @@ func checkGlob(glob string) error {
 		return errors.New("write an absolute path")
 	case slices.Contains(strings.Split(glob, "/"), ".."):
 		return errors.New("write it without \"..\"")
-	case strings.HasSuffix(glob, "/"):
-		return errors.New("it is a directory; write which files, such as " + glob + "*.log")
+	case strings.HasSuffix(glob, "/"), strings.HasSuffix(glob, "/."):
+		return errors.New("it is a directory; write which files, such as " + strings.TrimSuffix(glob, ".") + "*.log")
 	case strings.ContainsAny(glob, ":"):
 		return errors.New("a path with ':' can't be mounted")
 	}
@@ -190,4 +190,10 @@ func within(p, dir string) bool {
 	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
 }
 
-func cleanPath(p string) string { return path.Clean(p) }
+// cleanPath is the path at which a mount is. One without a slash before it begins at the root for the kubelet.
+func cleanPath(p string) string {
+	if !path.IsAbs(p) {
+		p = "/" + p
+	}
+	return path.Clean(p)
+}

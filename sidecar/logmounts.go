@@ -11,6 +11,10 @@ import (
 // mountLogs brings the directories of the logs into the shipper, at the paths that they have for the application: a
 // volume that the user has there already, or an empty one that is mounted in both.
 func (f Filebeat) mountLogs(e *edit, spec *LogSpec, serves, shipper *corev1.Container) {
+	if n := len(serves.VolumeMounts); n > maxMounts {
+		e.refuse(logDirs(spec)[0].key, "container %s has %d mounts; write at most %d, or remove the annotation", serves.Name, n, maxMounts)
+		return
+	}
 	for _, d := range logDirs(spec) {
 		if m := covering(shipper, d.path); m != nil && m.Name != shipperConfig && m.Name != shipperData {
 			if own := covering(serves, d.path); own == nil || cleanPath(own.MountPath) != cleanPath(m.MountPath) {
@@ -29,12 +33,22 @@ func (f Filebeat) mountLogs(e *edit, spec *LogSpec, serves, shipper *corev1.Cont
 		if f.taken(e, d, d.path, shipper) {
 			continue
 		}
+		if deviceAt(serves, d.path) {
+			e.refuse(d.key, "container %s has a block device at %s; write the logs elsewhere", serves.Name, d.path)
+			continue
+		}
 		volume := emptyDir(numbered(shipperLogs, e.record.Volumes))
 		e.addVolume(d.key, volume)
 		e.addMount(serves, corev1.VolumeMount{Name: volume.Name, MountPath: d.path})
 		shipper.VolumeMounts = append(shipper.VolumeMounts, corev1.VolumeMount{Name: volume.Name, MountPath: d.path, ReadOnly: true})
 	}
 }
+
+// maxMounts and maxExpr (PATH_MAX) are more than a container can start with. Nobody has judged the Pod before admission.
+const (
+	maxMounts = 1000
+	maxExpr   = 4096
+)
 
 // logDir is a directory of logs and the annotation that asks for it.
 type logDir struct{ path, key string }
@@ -148,6 +162,9 @@ func kindOf(v *corev1.Volume) (string, bool) {
 // copyEnv gives the shipper the variables that a subPathExpr refers to. Of what a variable is made of, only values and
 // fields are sure to mean the same there.
 func copyEnv(from, to *corev1.Container, expr string) bool {
+	if len(expr) > maxExpr {
+		return false
+	}
 	for rest := expr; ; {
 		_, after, ok := strings.Cut(rest, "$(")
 		if !ok {

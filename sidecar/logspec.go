@@ -188,7 +188,7 @@ func merged[V any](a, b map[string]V) map[string]V {
 // strayStreams refuses keys of streams that have no paths.
 func (v *values) strayStreams() {
 	streams := streamsOf(v)
-	for name := range v.typed {
+	for _, name := range sortedKeys(v.typed) {
 		if stream, _, ok := cutStream(name); ok && v.own[name] && !slices.Contains(streams, stream) {
 			v.refuse(name, fmt.Sprintf("it does nothing without %s/log.%s.paths; add that, or remove this", v.prefix, stream))
 		}
@@ -196,14 +196,16 @@ func (v *values) strayStreams() {
 }
 
 // ParseLog reads what a Pod's annotations, and defaults where it has none, ask of the log shipper. Streams is empty if
-// that is nothing. With [Filebeat.Render], it is for checking a template without a cluster. The error joins one
-// [*AnnotationError] for each annotation under the prefix that is wrong.
+// that is nothing, or "inject" is "false". With [Filebeat.Render], it is for checking a template without a cluster: name
+// the first container of the template in Container if that is empty, as [Set.Apply] does. What only the Pod can tell is
+// not checked, such as whether it has that container. The error joins one [*AnnotationError] for each annotation under
+// the prefix that is wrong.
 func (s *Set) ParseLog(annotations, defaults map[string]string) (LogSpec, error) {
 	v := s.schema.read(annotations, defaults)
 	var platform map[string]Multiline
 	for _, i := range s.injectors {
-		if f, ok := i.(Filebeat); ok {
-			platform = f.Presets
+		if f, ok := i.(interface{ platform() map[string]Multiline }); ok {
+			platform = f.platform()
 		}
 	}
 	s.schema.requireTriggers(v, Filebeat{})
@@ -211,5 +213,10 @@ func (s *Set) ParseLog(annotations, defaults map[string]string) (LogSpec, error)
 	if err := v.problems.err(); err != nil {
 		return LogSpec{}, err
 	}
+	if v.optedOut() {
+		return LogSpec{}, nil
+	}
 	return *spec, nil
 }
+
+func (f Filebeat) platform() map[string]Multiline { return f.Presets }

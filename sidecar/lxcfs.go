@@ -114,13 +114,13 @@ func (l LXCFS) mount(e *edit, c *corev1.Container, files []string, used map[stri
 	paths := lxcfsPaths()
 	for _, f := range files {
 		at := paths[f]
-		if m := covering(c, at); m != nil && cleanPath(m.MountPath) != "/" {
+		if m := covering(c, at); m != nil && cleanPath(m.MountPath) != "/" || deviceAt(c, at) {
 			continue
 		}
 		e.addMount(c, corev1.VolumeMount{Name: "lxcfs-" + f, MountPath: at, ReadOnly: true})
 		used[f] = true
 	}
-	if l.Parent != "" && mountAt(c, l.Parent) == nil && below(c, l.Parent) == nil {
+	if l.Parent != "" && mountAt(c, l.Parent) == nil && below(c, l.Parent) == nil && !deviceAt(c, l.Parent) {
 		propagation := corev1.MountPropagationHostToContainer
 		e.addMount(c, corev1.VolumeMount{Name: "lxcfs-parent", MountPath: l.Parent, ReadOnly: true, MountPropagation: &propagation})
 		used[""] = true

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -31,6 +32,7 @@ type Kafka struct {
 	Version     string                    `json:"version,omitempty"`
 	Compression string                    `json:"compression,omitempty"` // none, snappy, lz4 or gzip; lz4 if empty
 	Acks        *int                      `json:"acks,omitempty"`        // 1, or -1 for all in-sync replicas; 1 if nil
+	Mechanism   string                    `json:"mechanism,omitempty"`   // of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; PLAIN if empty
 	Username    string                    `json:"username,omitempty"`
 	Password    *corev1.SecretKeySelector `json:"password,omitempty"`
 	TLS         *TLS                      `json:"tls,omitempty"`
@@ -60,7 +62,8 @@ const passwordEnv = "SHIPPER_PASSWORD"
 
 var (
 	kafkaVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+(\.[0-9]+){0,2}$`)
-	codecs       = []string{"none", "snappy", "lz4", "gzip"} //nolint:gochecknoglobals // a constant
+	codecs       = []string{"none", "snappy", "lz4", "gzip"}           //nolint:gochecknoglobals // a constant
+	mechanisms   = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} //nolint:gochecknoglobals // a constant
 )
 
 func (o Output) validate() (errs []error) {
@@ -102,6 +105,9 @@ func (k *Kafka) validate() []error {
 	}
 	if k.Acks != nil && *k.Acks != 1 && *k.Acks != -1 {
 		errs = append(errs, fmt.Errorf("acks %d: write 1 or -1; without acknowledgement, logs get lost", *k.Acks))
+	}
+	if k.Mechanism != "" && (!slices.Contains(mechanisms, k.Mechanism) || k.Username == "") {
+		errs = append(errs, fmt.Errorf("mechanism %q: write %s, and a username", k.Mechanism, strings.Join(mechanisms, ", ")))
 	}
 	return append(errs, checkCredentials(k.Username, k.Password)...)
 }

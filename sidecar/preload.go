@@ -50,19 +50,21 @@ type copied struct {
 // copyIn adds the init container and the volume. It comes behind the user's init containers, which do without.
 func (e *edit) copyIn(key string, c copied) {
 	e.addVolume(key, emptyDir(c.name))
+	security := e.confined(e.main())
+	e.anyUser(security)
 	e.addInitContainer(key, corev1.Container{
 		Name:            c.name,
 		Image:           c.image,
 		Command:         []string{"cp", "-R", c.from, c.to},
 		VolumeMounts:    []corev1.VolumeMount{{Name: c.name, MountPath: c.dir}},
 		Resources:       e.resources(defaultResources()),
-		SecurityContext: e.confined(e.main()),
+		SecurityContext: security,
 	})
 }
 
 // preloadIn has a container load a library from a volume of ours.
 func (e *edit) preloadIn(key string, c *corev1.Container, volume, dir, file string) {
-	if m := covering(c, dir); m != nil && cleanPath(m.MountPath) != "/" || below(c, dir) != nil {
+	if m := covering(c, dir); m != nil && cleanPath(m.MountPath) != "/" || below(c, dir) != nil || deviceAt(c, dir) {
 		e.refuse(key, "container %s has a volume at %s; mount that elsewhere", c.Name, dir)
 		return
 	}

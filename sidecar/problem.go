@@ -14,6 +14,7 @@ type AnnotationError struct {
 	Key     string // with prefix
 	Value   string // shortened to 128 bytes
 	Message string // what is wrong, and what to write instead
+	Default bool   // it is one of [Namespace].Defaults, not of the Pod
 }
 
 // Error is `annotation sidecar.kubewright.io/log.json="yes": write true or false`.
@@ -23,6 +24,13 @@ func (e *AnnotationError) Error() string {
 
 // problems are collected, so that a user repairs a template in one go.
 type problems []*AnnotationError
+
+// add keeps as many as anybody reads: an object may come with tens of thousands of annotations.
+func (p *problems) add(e *AnnotationError) {
+	if len(*p) < maxItems {
+		*p = append(*p, e)
+	}
+}
 
 // err joins the problems, sorted by key, each once.
 func (p problems) err() error {

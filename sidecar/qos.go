@@ -65,11 +65,18 @@ func (e *edit) resources(want corev1.ResourceRequirements) corev1.ResourceRequir
 		fallback := defaultResources()
 		for _, name := range computeResources() {
 			amount := firstPositive(out.Limits[name], out.Requests[name], fallback.Limits[name], fallback.Requests[name])
+			if limit := out.Limits[name]; name == corev1.ResourceCPU && limit.Sign() <= 0 && amount.Cmp(enoughCPU()) < 0 {
+				amount = enoughCPU()
+			}
 			out.Limits[name], out.Requests[name] = amount, amount
 		}
 	}
 	return out
 }
+
+// enoughCPU is a limit for containers that ask for less and were to have none. One of 20m is 2 ms of every 100: what
+// takes a CPU half a second, such as to start and to ship a few thousand lines, would take 25, and no drain is that long.
+func enoughCPU() resource.Quantity { return resource.MustParse("200m") }
 
 func firstPositive(list ...resource.Quantity) resource.Quantity {
 	for _, q := range list {

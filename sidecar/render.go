@@ -125,6 +125,9 @@ func (k *Kafka) render(w *yamlWriter) {
 	w.text(1, "compression", cmp.Or(k.Compression, "lz4"))
 	w.line(1, "max_message_bytes: 1000000")
 	w.credentials(k.Username)
+	if k.Mechanism != "" {
+		w.line(1, "sasl.mechanism: "+k.Mechanism)
+	}
 	w.tls(k.TLS)
 }
 

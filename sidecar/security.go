@@ -43,7 +43,25 @@ func (e *edit) confined(serves *corev1.Container) *corev1.SecurityContext {
 		s.RunAsNonRoot = clonePointer(serves.SecurityContext.RunAsNonRoot)
 		s.SELinuxOptions = serves.SecurityContext.SELinuxOptions.DeepCopy()
 	}
+	if whole := e.pod.Spec.SecurityContext; whole != nil && whole.AppArmorProfile != nil && whole.AppArmorProfile.Type == corev1.AppArmorProfileTypeLocalhost {
+		// It was written for the application, and may keep a shell from starting.
+		s.AppArmorProfile = &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}
+	}
 	return s
+}
+
+// anyUser is the user of a container of ours whose image may run as any user, where the Pod forbids root and names
+// nobody: the kubelet starts nothing as root then, nor as a user whom the image gives a name instead of a number
+// (elastic/beats#41197). 1000 is that of Filebeat's image.
+func (e *edit) anyUser(s *corev1.SecurityContext) {
+	forbidden := s.RunAsNonRoot
+	if whole := e.pod.Spec.SecurityContext; forbidden == nil && whole != nil {
+		forbidden = whole.RunAsNonRoot
+	}
+	if forbidden != nil && *forbidden && e.runsAs(s) == nil {
+		user := int64(1000)
+		s.RunAsUser = &user
+	}
 }
 
 // runsAs is the UID that a container of ours gets, or nil if its image decides.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -50,7 +51,7 @@ func New(prefix string, injectors ...Injector) (*Set, error) {
 	}
 	seen := map[string]bool{}
 	for _, i := range injectors {
-		if i == nil {
+		if i = plain(i); i == nil {
 			errs = append(errs, errors.New("an injector is nil"))
 			continue
 		}
@@ -76,6 +77,21 @@ func New(prefix string, injectors ...Injector) (*Set, error) {
 	}
 	s.schema = newSchema(s.prefix, s.injectors)
 	return s, nil
+}
+
+// plain is an injector as a value: what is behind a pointer could be changed later. It is nil if there is none.
+func plain(i Injector) Injector {
+	v := reflect.ValueOf(i)
+	if v.Kind() != reflect.Pointer {
+		return i
+	}
+	if v.IsNil() {
+		return nil
+	}
+	if value, ok := reflect.TypeAssert[Injector](v.Elem()); ok {
+		return value
+	}
+	return i
 }
 
 // maxContainers is more than a node can run for one Pod. Each of ours is looked for among the user's, and nobody has
@@ -118,6 +134,9 @@ func (s *Set) Apply(pod *corev1.Pod, ns Namespace) (*corev1.Pod, Outcome, error)
 	if err != nil {
 		v.problems = append(v.problems, err)
 	}
+	if v.optedOut() { // also of defaults that are wrong
+		v.problems = slices.DeleteFunc(v.problems, func(p *AnnotationError) bool { return p.Default })
+	}
 	if err := v.problems.err(); err != nil {
 		return nil, Outcome{}, err
 	}
@@ -144,11 +163,13 @@ func (s *Set) Apply(pod *corev1.Pod, ns Namespace) (*corev1.Pod, Outcome, error)
 
 func (s *Set) inject(e *edit) {
 	reason, detail := e.hopeless()
-	if !get(e.values, optKey, true) {
+	if e.values.optedOut() {
 		reason, detail = ReasonOptedOut, s.prefix+"/"+optKey+" is false"
 	}
 	duplicate := e.duplicate()
-	s.schema.requireTriggers(e.values, s.injectors...)
+	if reason != ReasonOptedOut {
+		s.schema.requireTriggers(e.values, s.injectors...)
+	}
 	for _, i := range s.injectors {
 		if !i.asked(e.values) {
 			continue

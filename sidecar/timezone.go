@@ -14,7 +14,7 @@ import (
 type TimeZone struct {
 	// Zones are the names that Pods may use. All that look like one if empty.
 	Zones []string `json:"zones,omitempty"`
-	// Image has the database, and cp. Pods can't ask for it if empty.
+	// Image has the database, and cp, and may run as any user. Pods can't ask for it if empty.
 	Image string `json:"image,omitempty"`
 }
 
@@ -74,7 +74,8 @@ func (z TimeZone) inject(e *edit) {
 			e.warn("timezone: container " + c.Name + " sets TZ itself, which stays")
 		}
 		e.setEnv(c, corev1.EnvVar{Name: "TZ", Value: name})
-		if data && e.isApp(c.Name) && (covering(c, zoneDir) == nil || cleanPath(covering(c, zoneDir).MountPath) == "/") && below(c, zoneDir) == nil {
+		free := (covering(c, zoneDir) == nil || cleanPath(covering(c, zoneDir).MountPath) == "/") && below(c, zoneDir) == nil && !deviceAt(c, zoneDir)
+		if data && e.isApp(c.Name) && free {
 			e.addMount(c, corev1.VolumeMount{Name: zoneName, MountPath: zoneDir, ReadOnly: true})
 			used = true
 		}

@@ -62,7 +62,7 @@ func (x *index) judge(w Workload, opts Options) (*set, Problems) {
 		if w.HostNetwork {
 			problems = append(problems, *hostNetwork("template"))
 		}
-		if m, ok := opts.renderer().(Multus); ok {
+		if m, ok := opts.renderer().(interface{ maskless(p Pool) *Problem }); ok {
 			if p := m.maskless(s.pool); p != nil {
 				problems = append(problems, *p)
 			}

@@ -85,6 +85,9 @@ func (k KubeOVN) validate() *Problem {
 	if k.Provider != "" && !isDomain(k.Provider) {
 		return refuse(CodeBadOptions, `Kube-OVN provider %q is not a DNS name; write "ovn" or "<nad>.<namespace>.ovn"`, k.Provider)
 	}
+	if !isKey(k.addressKey()) {
+		return refuse(CodeBadOptions, "Kube-OVN interface %q can't be part of the key of an annotation; write a name such as net1", shorten(k.Interface))
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package staticip
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -50,7 +51,23 @@ func (o Options) renderer() Renderer {
 	if o.Renderer == nil {
 		return Calico{}
 	}
+	if v := reflect.ValueOf(o.Renderer); v.Kind() == reflect.Pointer && v.IsNil() {
+		return noRenderer{}
+	}
 	return o.Renderer
+}
+
+// noRenderer stands for a pointer to nothing.
+type noRenderer struct{}
+
+func (noRenderer) render(target, map[string]string) (map[string]string, *Problem) {
+	return nil, noRenderer{}.validate()
+}
+
+func (noRenderer) claims(string, map[string]string) []claim { return nil }
+
+func (noRenderer) validate() *Problem {
+	return refuse(CodeBadOptions, "the renderer is a pointer to nothing; give one such as Calico{}, or nil for that")
 }
 
 // allows reports whether Pods of this owner have ordinals.
@@ -81,6 +98,20 @@ func (o Options) Validate() error {
 		problems = append(problems, *p)
 	}
 	return problems.on("options", "").Err()
+}
+
+// isKey reports whether s can be the key of an annotation, with or without a prefix.
+func isKey(s string) bool {
+	name := s
+	if domain, rest, prefixed := strings.Cut(s, "/"); prefixed {
+		if !isDomain(domain) {
+			return false
+		}
+		name = rest
+	}
+	const ends = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return name != "" && len(name) <= 63 && strings.Trim(name, ends+"-_.") == "" &&
+		strings.ContainsRune(ends, rune(name[0])) && strings.ContainsRune(ends, rune(name[len(name)-1]))
 }
 
 // isDomain reports whether s can be the prefix of an annotation key.

@@ -207,13 +207,32 @@ func TestValidate(t *testing.T) {
 		KubeOVN{Provider: "Net"},
 		Antrea{Pools: []string{"a", "b", "c"}},
 		Template{"a": "$("},
+		Template{"example.com/": "$(v4)"},
+		Template{"example.com/a/b": "$(v4)"},
+		Template{"Example.com/a": "$(v4)"},
+		Template{"a-": "$(v4)"},
+		Template{"": "$(v4)"},
+		Template{strings.Repeat("a", 64): "$(v4)"},
+		KubeOVN{Interface: "net 1"},
+		KubeOVN{Interface: strings.Repeat("a", 63)},
+		(*Multus)(nil),
+		(*Template)(nil),
 	} {
 		require.ErrorIs(t, Options{Renderer: r}.Validate(), CodeBadOptions)
+	}
+	for _, r := range []Renderer{Template{"a": "1", "example.com/A_b.c-1": "$(v4)"}, KubeOVN{Interface: "net1"}, &Calico{}, &KubeOVN{Provider: "net.shop.ovn"}} {
+		require.NoError(t, Options{Renderer: r}.Validate())
 	}
 	for _, prefix := range []string{"-a", "a-", "A", "a_b", strings.Repeat("a.", 127) + "a"} {
 		require.Error(t, Options{Prefix: prefix}.Validate(), prefix)
 	}
-	// Nobody has to validate: wrong masks count as none.
+	// Nobody has to validate: what is no renderer is an error where it is needed, and wrong masks count as none.
+	nothing := Options{Renderer: (*Calico)(nil)}
+	_, err = Assign(redisPod(0), redis(1, "10.0.0.10"), nothing)
+	require.ErrorIs(t, err, CodeBadOptions)
+	require.ErrorIs(t, CheckCreate(redis(1, "10.0.0.10"), Network{}, nothing).Err(), CodeBadOptions)
+	require.Empty(t, CheckPodUpdate(redisPod(0), redisPod(0), nothing))
+	require.True(t, nothing.PrimaryNetwork())
 	w := redis(1, "10.0.0.10")
 	got, err := Assign(redisPod(0), w, Options{Mask4: 99, Renderer: Template{"a": "$(cidrs)"}})
 	require.NoError(t, err)

@@ -70,6 +70,9 @@ func (m Template) validate() *Problem {
 		return refuse(CodeBadOptions, `template has no annotation; write one such as "example.com/ip": "$(ips)"`)
 	}
 	for _, key := range sortedKeys(m) {
+		if !isKey(key) {
+			return refuse(CodeBadOptions, "template: %q is no key of an annotation; write one such as example.com/ip", shorten(key))
+		}
 		if _, p := expand(m[key], probe(0).placeholder); p != nil {
 			p.Key = key
 			return p

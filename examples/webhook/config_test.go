@@ -113,6 +113,8 @@ func TestConfigRefusals(t *testing.T) {
 		"unknown sidecar":        {minimal + "sidecars: {lxc: {}}\n", []string{`unknown field "sidecars.lxc"`}},
 		"no image":               {minimal + "sidecars: {log: {output: {logstash: {hosts: [h]}}}}\n", []string{"sidecars: sidecar: log: output: host \"h\": write host:port", "log: image is missing"}},
 		"opt-in of nothing":      {minimal + "sidecars: {optIn: [log], debug: {}}\n", []string{`sidecars: optIn: "log" is not configured: write some of debug`}},
+		"opt-in by no label":     {minimal + "sidecars: {optIn: [debug], debug: {}}\n", []string{"sidecars: optIn: these would be off everywhere; write readNamespaces: true"}},
+		"Pod Security":           {minimal + "sidecars: {podSecurity: Baseline, debug: {}}\n", []string{`sidecars: podSecurity "Baseline": write privileged, baseline or restricted`}},
 		"unknown renderer":       {minimal + "staticIP: {renderer: flannel}\n", []string{`staticIP: renderer "flannel" is none: write one of antrea, calico, `}},
 		"renderer's options":     {minimal + "staticIP: {renderer: calico, rendererOptions: {noIpam: true}}\n", []string{`staticIP: rendererOptions: unknown field "noIpam"`}},
 		"multus without network": {minimal + "staticIP: {renderer: multus}\n", []string{"staticIP: options: "}},

@@ -31,7 +31,8 @@ func (n *injection) namespace(ctx context.Context, name string) (sidecar.Namespa
 			return sidecar.Namespace{}, err
 		}
 	}
-	ns := sidecar.Namespace{Level: sidecar.Level(meta.Labels[enforceLabel]), Defaults: meta.Annotations}
+	level := orDefault(meta.Labels[enforceLabel], string(n.level))
+	ns := sidecar.Namespace{Level: sidecar.Level(level), Defaults: meta.Annotations}
 	for _, i := range n.names {
 		label := meta.Labels[n.prefix+"/"+i]
 		if label == "off" || label != "on" && slices.Contains(n.optIn, i) {

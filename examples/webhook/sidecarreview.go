@@ -25,8 +25,12 @@ func (j *judge) podOf(ctx context.Context, o object) (*verdict, error) {
 		return nil, nil //nolint:nilerr // its own review tells
 	}
 	pod, _ := podOfTemplate(workload)
-	if pod == nil || !wishes(pod, n.prefix) {
+	if pod == nil {
 		return nil, nil
+	}
+	ns, err := n.namespace(ctx, o.Namespace)
+	if err != nil || !wishes(pod.Annotations, n.prefix) && !wishes(ns.Defaults, n.prefix) {
+		return nil, err
 	}
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
 	pod.Namespace, pod.GenerateName = o.Namespace, o.Name+"-"
@@ -47,8 +51,8 @@ func (j *judge) podOf(ctx context.Context, o object) (*verdict, error) {
 	return v, err
 }
 
-func wishes(pod *corev1.Pod, prefix string) bool {
-	for key := range pod.Annotations {
+func wishes(annotations map[string]string, prefix string) bool {
+	for key := range annotations {
 		if strings.HasPrefix(key, prefix+"/") {
 			return true
 		}

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubewright/kubewright/admission"
@@ -21,9 +22,10 @@ import (
 // sidecars is the section with what Pods can ask for by annotation: package sidecar as an admission webhook. A feature
 // that is not configured is not to be had.
 type sidecars struct {
-	Prefix         string   `json:"prefix"`
-	ReadNamespaces bool     `json:"readNamespaces"`
-	OptIn          []string `json:"optIn"`
+	Prefix         string        `json:"prefix"`
+	ReadNamespaces bool          `json:"readNamespaces"`
+	OptIn          []string      `json:"optIn"`
+	PodSecurity    sidecar.Level `json:"podSecurity"`
 
 	Log      *sidecar.Filebeat    `json:"log"`
 	LXCFS    *sidecar.LXCFS       `json:"lxcfs"`
@@ -75,7 +77,15 @@ func (s *sidecars) set() (*injection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sidecars: %w", err)
 	}
-	n := &injection{Set: set, prefix: orDefault(s.Prefix, sidecar.DefaultPrefix), optIn: s.OptIn, namespaces: s.namespaces, read: s.ReadNamespaces}
+	switch s.PodSecurity {
+	case "", sidecar.LevelPrivileged, sidecar.LevelBaseline, sidecar.LevelRestricted:
+	default:
+		return nil, fmt.Errorf("sidecars: podSecurity %q: write privileged, baseline or restricted", s.PodSecurity)
+	}
+	n := &injection{
+		Set: set, prefix: orDefault(s.Prefix, sidecar.DefaultPrefix), optIn: s.OptIn,
+		level: s.PodSecurity, namespaces: s.namespaces, read: s.ReadNamespaces,
+	}
 	for _, i := range injectors {
 		n.names = append(n.names, i.Name())
 	}
@@ -83,6 +93,9 @@ func (s *sidecars) set() (*injection, error) {
 		if !slices.Contains(n.names, name) {
 			return nil, fmt.Errorf("sidecars: optIn: %q is not configured: write some of %s", name, strings.Join(n.names, ", "))
 		}
+	}
+	if len(s.OptIn) > 0 && !s.ReadNamespaces {
+		return nil, errors.New("sidecars: optIn: these would be off everywhere; write readNamespaces: true, so that the labels of namespaces can switch them on")
 	}
 	return n, nil
 }
@@ -112,6 +125,7 @@ type injection struct {
 	prefix     string
 	names      []string
 	optIn      []string
+	level      sidecar.Level // of namespaces that do not say
 	read       bool
 	namespaces namespaceReader
 }
@@ -129,32 +143,45 @@ func (n *injection) mutate(ctx context.Context, req *admissionv1.AdmissionReques
 	if len(outcome.Warnings) == 0 {
 		return nil
 	}
-	var notes []admission.Finding
-	for _, w := range outcome.Warnings {
-		notes = append(notes, admission.Finding{Rule: sidecarNote, Message: w})
-	}
-	return admission.Refuse(notes...) // which only warns
+	return admission.Refuse(sidecarNotes(outcome)...) // which only warns
 }
 
-// validateTemplate judges templates by the Pod that will be made of them. What was admitted before, with other rules,
-// may still be scaled.
+// sidecarNotes are what the user should know.
+func sidecarNotes(outcome sidecar.Outcome) (list []admission.Finding) {
+	for _, w := range outcome.Warnings {
+		list = append(list, admission.Finding{Rule: sidecarNote, Message: w})
+	}
+	return list
+}
+
+// validateTemplate judges templates by the Pod that will be made of them, and tells what there is to know of it: the Pods
+// are made by a controller, which has no use for warnings. What was admitted before, with other rules, may still be
+// changed and scaled.
 func validateTemplate[T any, P interface {
 	*T
 	metav1.Object
 }](n *injection) admission.ValidateFunc[T] {
 	return func(ctx context.Context, req *admissionv1.AdmissionRequest, obj, old *T) []admission.Finding {
 		pod, at := podOfTemplate(P(obj))
-		if before, _ := podOfTemplate(P(old)); before != nil && sameWishes(before, pod, n.prefix) {
+		before, _ := podOfTemplate(P(old))
+		same := before != nil && sameWishes(before, pod, n.prefix)
+		if same && equality.Semantic.DeepEqual(before.Spec, pod.Spec) {
 			return nil
 		}
 		ns, err := n.namespace(ctx, req.Namespace)
 		if err != nil {
 			return []admission.Finding{{Err: err}}
 		}
-		if _, _, err := n.Apply(pod, ns); err != nil {
-			return findings(at, err)
+		_, outcome, err := n.Apply(pod, ns)
+		if err == nil {
+			return sidecarNotes(outcome)
 		}
-		return nil
+		if same {
+			if _, _, already := n.Apply(before, ns); already != nil {
+				return nil
+			}
+		}
+		return findings(at, err)
 	}
 }
 
@@ -197,7 +224,7 @@ func findings(metadata string, err error) (list []admission.Finding) {
 	}
 	for _, err := range errs {
 		f := admission.Finding{Rule: sidecarRule, Message: err.Error()}
-		if a, ok := errors.AsType[*sidecar.AnnotationError](err); ok {
+		if a, ok := errors.AsType[*sidecar.AnnotationError](err); ok && !a.Default {
 			f.Field = metadata + ".annotations[" + a.Key + "]"
 			f.Message = fmt.Sprintf("%q: %s", a.Value, a.Message)
 		}

@@ -134,6 +134,54 @@ func TestSidecarsRefuse(t *testing.T) {
 	}
 }
 
+// TestSidecarsOfChangedTemplates: a template with the same annotations can get in their way, and who writes one is told
+// what its Pods will not get. Controllers make the Pods, and show warnings to nobody.
+func TestSidecarsOfChangedTemplates(t *testing.T) {
+	f := newSidecars(t, shopNamespace, `{apiVersion: v1, kind: Namespace, metadata: {name: odd, annotations: {sidecar.kubewright.io/timezone: /etc}}}`)
+	deployment := func(annotations, spec string) string {
+		return `{apiVersion: apps/v1, kind: Deployment, metadata: {name: w, namespace: x}, spec: {template: {metadata: {annotations: {` + annotations + `}}, spec: {` + spec + `}}}}`
+	}
+	review := func(namespace, text, old string) *admissionv1.AdmissionResponse {
+		req := request(t, text, old)
+		req.Namespace = namespace
+		resp, err := f.Validating().Review(t.Context(), req)
+		require.NoError(t, err)
+		return resp
+	}
+	const logs, plain = "sidecar.kubewright.io/log.paths: /x/y/*.log", `containers: [{name: app, image: "a:1"}]`
+	const taken = `containers: [{name: app, image: "a:1"}, {name: log-shipper, image: "a:1"}]`
+	require.True(t, review("x", deployment(logs, plain), deployment(logs, plain)).Allowed)
+	resp := review("x", deployment(logs, taken), deployment(logs, plain))
+	require.False(t, resp.Allowed)
+	require.Contains(t, resp.Result.Message, "it needs a container named log-shipper, and the Pod has another of that name")
+	require.True(t, review("x", deployment(logs, taken+", nodeName: a"), deployment(logs, taken)).Allowed, "it was so before")
+
+	resp = review("shop", deployment(`sidecar.kubewright.io/lxcfs: "true"`, plain), "")
+	require.True(t, resp.Allowed)
+	require.Len(t, resp.Warnings, 1)
+	require.Contains(t, resp.Warnings[0], "lxcfs was not injected: it takes hostPath volumes, which Pod Security level restricted forbids")
+
+	resp = review("odd", deployment("a: b", plain), "")
+	require.False(t, resp.Allowed)
+	require.Contains(t, resp.Result.Message, `annotation sidecar.kubewright.io/timezone="/etc": write a name of the IANA database such as Europe/Berlin (the Pod has it by default`)
+	require.NotContains(t, resp.Result.Message, "metadata.annotations", "which has no such key")
+	require.True(t, review("odd", deployment(`sidecar.kubewright.io/inject: "false"`, plain), "").Allowed)
+}
+
+// TestPodSecurityOfNamespacesWithoutLabel: the API server may enforce a level by default.
+func TestPodSecurityOfNamespacesWithoutLabel(t *testing.T) {
+	for config, injected := range map[string]bool{"": true, "podSecurity: baseline": false} {
+		c, err := parseConfig([]byte("name: policies.example.org\nsidecars: {lxcfs: {}, " + config + "}\n"))
+		require.NoError(t, err)
+		h, err := c.handler(admission.Options{FullVerification: true})
+		require.NoError(t, err)
+		pod, resp := fixed{h, nil}.inject(t, request(t, `{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: x, annotations: {sidecar.kubewright.io/lxcfs: "true"}}, spec: {containers: [{name: app, image: "a:1"}]}}`, ""))
+		require.True(t, resp.Allowed)
+		require.Equal(t, injected, len(pod.Spec.Volumes) > 0)
+		require.Equal(t, injected, len(resp.Warnings) == 0)
+	}
+}
+
 // TestSidecarsWithoutAnswer: what can't be looked up is left to the failurePolicy.
 func TestSidecarsWithoutAnswer(t *testing.T) {
 	f := newSidecars(t)
@@ -156,6 +204,9 @@ func TestReviewSidecars(t *testing.T) {
 	var out struct{ Objects []struct{ PodPatch []any } }
 	require.NoError(t, json.Unmarshal([]byte(r.out), &out))
 	require.NotEmpty(t, out.Objects[0].PodPatch)
+	byDefault := `{apiVersion: apps/v1, kind: Deployment, metadata: {name: w, namespace: shop}, spec: {template: {spec: {containers: [{name: app, image: "a:1"}]}}}}`
+	r = invoke(t, shopNamespace+"\n---\n"+byDefault, "review", "-config", config, "-f", "-")
+	require.Contains(t, r.out, "value: Asia/Tokyo\n", "which the namespace asks for")
 	job := `{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {metadata: {annotations: {sidecar.kubewright.io/inject: "false"}}, spec: {containers: [{name: a, image: "a:1"}]}}}}`
 	r = invoke(t, job, "review", "-config", config, "-f", "-")
 	require.NotContains(t, r.out, "as admitted", "nothing is asked for")

@@ -95,9 +95,12 @@ func (g generator) container(n, class int, volumes []corev1.Volume) corev1.Conta
 		name = []string{"app", "web", "worker", "cache", "queue"}[n]
 	}
 	c := corev1.Container{Name: name, Image: "registry.example.com/app:1", Resources: g.resources(class), Env: g.env(), SecurityContext: g.security()}
-	paths := []string{"/var/log/app", "/var/log", "/var/log/app/old", "/data", "/data/", "/proc/cpuinfo", "/opt", "/opt/faketime", "/run/agent", "/usr/share/zoneinfo", "/etc/app"}
+	paths := []string{"/var/log/app", "var/log/app", "/var/log", "/var/log/app/old", "/data", "/data/", "/proc/cpuinfo", "/opt", "/opt/faketime", "/run/agent", "/usr/share/zoneinfo", "/etc/app"}
 	for _, v := range volumes {
-		if i := g.r.IntN(len(paths)); g.r.IntN(3) > 0 {
+		if i := g.r.IntN(len(paths)); v.PersistentVolumeClaim != nil && g.r.IntN(3) == 0 {
+			c.VolumeDevices = append(c.VolumeDevices, corev1.VolumeDevice{Name: v.Name, DevicePath: paths[i]})
+			paths = append(paths[:i], paths[i+1:]...)
+		} else if g.r.IntN(3) > 0 {
 			c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: v.Name, MountPath: paths[i], SubPath: pick(g.r, "", "", "sub")})
 			paths = append(paths[:i], paths[i+1:]...)
 		}

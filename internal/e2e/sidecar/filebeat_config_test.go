@@ -107,6 +107,7 @@ func TestFilebeatOutputs(t *testing.T) {
 	password := &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "s"}, Key: "k"}
 	for name, o := range map[string]sidecar.Output{
 		"elasticsearch": {Elasticsearch: &sidecar.Elasticsearch{Hosts: []string{"https://es:9200"}, Index: "logs", Username: "u", Password: password, TLS: &sidecar.TLS{}}},
+		"kafka":         {Kafka: &sidecar.Kafka{Hosts: []string{"kafka:9092"}, Topic: "logs", Username: "u", Password: password, Mechanism: "SCRAM-SHA-512"}},
 		"logstash":      {Logstash: &sidecar.Logstash{Hosts: []string{"logstash:5044"}}},
 	} {
 		f := shipper()
@@ -118,6 +119,9 @@ func TestFilebeatOutputs(t *testing.T) {
 		out := load(t, text, map[string]string{"SHIPPER_NAMESPACE": "n", "SHIPPER_POD": "p", "SHIPPER_NODE": "n", "SHIPPER_PASSWORD": "p"})
 		require.Contains(t, out["output"], name)
 		require.Len(t, out["output"], 1)
+		if name == "kafka" {
+			require.Equal(t, "SCRAM-SHA-512", at(t, out, "output", name, "sasl", "mechanism"))
+		}
 		if name == "elasticsearch" {
 			require.Equal(t, "%{[fields.index]}-%{+yyyy.MM.dd}", at(t, out, "output", name, "index"))
 			require.Equal(t, false, at(t, out, "setup", "ilm", "enabled"))
