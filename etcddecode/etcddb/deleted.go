@@ -53,6 +53,7 @@ type deletions struct {
 // deletions gathers tombstones and the changes before them.
 func (db *DB) deletions(ctx context.Context, q Query, s span, fail func(error) bool) (d deletions, ok bool) {
 	ix := newIndex()
+	s.wants = none
 	for c, err := range db.scan(ctx, s) {
 		if err != nil {
 			if !fail(err) || ctx.Err() != nil {

@@ -145,8 +145,8 @@ func (f *fetcher) read(e *entry) (r Record, err error) {
 	buf := f.buf[:e.length]
 	n, _ := f.db.file.ReadAt(buf, e.offset) // what can't be read is looked up, which says why
 	if n == len(buf) && f.db.file.Current(e.tx, &f.glance) {
-		r, _, err = parseItem(bolt.Item{Key: appendRevision(nil, e.rev), Value: buf, Page: e.page, Offset: e.offset})
-		if err == nil && string(r.Key) == e.key {
+		item := bolt.Item{Key: appendRevision(nil, e.rev), Value: buf, Size: len(buf), Page: e.page, Offset: e.offset}
+		if _, err = parseItem(&item, &r); err == nil && string(r.Key) == e.key {
 			return r, nil
 		}
 	}
@@ -158,7 +158,7 @@ func (f *fetcher) read(e *entry) (r Record, err error) {
 		return Record{}, err
 	}
 	if found {
-		if r, _, err = parseItem(item); err != nil {
+		if _, err = parseItem(&item, &r); err != nil {
 			return Record{}, err
 		}
 	}

@@ -90,6 +90,17 @@ func (q *Query) selects(key []byte) bool {
 	return len(key) >= len(q.Prefix) && string(key[:len(q.Prefix)]) == q.Prefix && (q.Match == nil || q.Match(key))
 }
 
+// wants is span.wants for a query whose records are used as they come.
+func (q *Query) wants() func(key []byte) bool {
+	switch {
+	case q.KeysOnly:
+		return none
+	case q.Prefix == "" && q.Match == nil:
+		return nil
+	}
+	return q.selects
+}
+
 // Deletion is a deleted key.
 type Deletion struct {
 	// Last is the newest value before the deletion. If compaction has removed it, Last is the tombstone.
