@@ -73,7 +73,7 @@ func (db *DB) deletions(ctx context.Context, q Query, s span, fail func(error) b
 	d.alive = map[string]Revision{}
 	for i := range d.found {
 		key := d.found[i].last.key
-		if e := ix.at(ix.byKey[key]); !e.tombstone {
+		if e := ix.get([]byte(key)); !e.tombstone {
 			d.alive[key] = e.rev
 		}
 	}

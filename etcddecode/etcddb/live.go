@@ -95,7 +95,7 @@ func (db *DB) liveByKey(ctx context.Context, q Query, s span, yield func(Record,
 			yield(Record{}, ctx.Err())
 			return false
 		}
-		if !e.tombstone && !yield(f.record(e)) {
+		if !e.tombstone && !yield(f.record(e.entry)) {
 			return false
 		}
 	}

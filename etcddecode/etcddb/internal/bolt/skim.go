@@ -6,11 +6,13 @@ import (
 )
 
 const (
-	headSize  = 192                                        // of a value, at first: what comes before etcd's value if the key has 100 bytes
-	probeSize = headerSize + 3*elementSize + 24 + headSize // of a page: what leads to the head of the first of three entries
+	// headSize is how much of a value is read at first: what comes before etcd's value if the key has 160 bytes.
+	headSize = 192
+	// probeSize is how much of a page: what leads to the head of the first of three entries, and that.
+	probeSize = headerSize + 3*elementSize + 24 + headSize
 	maxKey    = 1 << 10
 
-	maxHeld      = 64
+	maxHeld      = 128
 	maxHeldBytes = 256 << 10
 )
 

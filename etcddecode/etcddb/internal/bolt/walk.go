@@ -117,6 +117,7 @@ func (w *walk) once() (stale bool) {
 	clear(w.seen)
 	w.budget = 4*int64(w.pages)*w.meta.PageSize + maxRun
 	w.skimmed.drop()
+	w.skimmed.wide = false // so that the first leaf is given away at once, however often a transaction is committed
 	b, err := w.locate()
 	switch {
 	case errors.Is(err, errStale):
