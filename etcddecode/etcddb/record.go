@@ -77,7 +77,8 @@ type Query struct {
 	Since int64
 	// Prefix leaves out other keys.
 	Prefix string
-	// Match leaves out keys for which it returns false, before any value is read. It must not keep or modify the key.
+	// Match leaves out keys for which it returns false, before any value is read. It must not keep or modify the key, and
+	// has to give the same answer whenever it is asked, which may be several times for a key.
 	Match func(key []byte) bool
 	// KeysOnly leaves Record.Value nil.
 	KeysOnly bool

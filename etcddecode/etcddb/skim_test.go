@@ -52,7 +52,7 @@ func TestLawSkimmedIsWhole(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	rounds, damaged := 300, 0
 	if testing.Short() {
-		rounds = 60
+		rounds = 20
 	}
 	for i := range rounds {
 		content := mangle(content, rng)
