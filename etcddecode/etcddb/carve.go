@@ -79,7 +79,8 @@ func (db *DB) carve(ctx context.Context, q *Query, live *liveSet) iter.Seq[carve
 			if !ok || rev.Main <= q.Since || rev.Main > upTo || live.hasRevision(rev) {
 				continue // most are entries of other buckets, and copies
 			}
-			r, skip, err := parseItem(item)
+			var r Record
+			skip, err := parseItem(&item, &r)
 			if skip || err != nil || !q.selects(r.Key) {
 				continue // what is no change is what any page may hold
 			}
@@ -103,7 +104,7 @@ type liveSet struct {
 // read takes what can be read; damage is for others to report.
 func (l *liveSet) read(ctx context.Context, db *DB) error {
 	sorted := true
-	for c, err := range db.scan(ctx, span{upTo: maxRevision, bumps: true}) {
+	for c, err := range db.scan(ctx, span{upTo: maxRevision, bumps: true, wants: none}) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

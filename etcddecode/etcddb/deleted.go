@@ -53,6 +53,7 @@ type deletions struct {
 // deletions gathers tombstones and the changes before them.
 func (db *DB) deletions(ctx context.Context, q Query, s span, fail func(error) bool) (d deletions, ok bool) {
 	ix := newIndex()
+	s.wants = none
 	for c, err := range db.scan(ctx, s) {
 		if err != nil {
 			if !fail(err) || ctx.Err() != nil {
@@ -72,7 +73,7 @@ func (db *DB) deletions(ctx context.Context, q Query, s span, fail func(error) b
 	d.alive = map[string]Revision{}
 	for i := range d.found {
 		key := d.found[i].last.key
-		if e := ix.at(ix.byKey[key]); !e.tombstone {
+		if e := ix.get([]byte(key)); !e.tombstone {
 			d.alive[key] = e.rev
 		}
 	}

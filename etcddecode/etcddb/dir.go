@@ -220,7 +220,7 @@ func (db *DB) replay(fsys fs.FS, dir string, pending bool) error {
 		if db.alone() {
 			t.commit = t.after + uint64(len(t.entries))
 		}
-		for c, err := range db.scan(context.Background(), span{upTo: base.revision}) {
+		for c, err := range db.scan(context.Background(), span{upTo: base.revision, wants: none}) {
 			if err != nil {
 				o.note(err)
 				continue

@@ -41,13 +41,13 @@
 // # Running etcd
 //
 // A page of the transaction that is being read is not overwritten before the next but one transaction, so a look at the
-// meta pages after each read tells whether what was read can be trusted. When etcd has committed meanwhile, the walk goes
+// meta pages after reading tells whether what was read can be trusted. When etcd has committed meanwhile, the walk goes
 // on from its last key in the newer tree. Revisions are immutable, so nothing is lost or seen twice; only a compaction
 // beyond the revision of the walk makes it incomplete, and then its last element is [ErrCompacted].
 //
 // # Memory
 //
-// [DB.Revisions], [DB.History], [DB.HashKV] and [DB.Get] need a buffer of 256 KiB, or the largest page if that is larger
+// [DB.Revisions], [DB.History], [DB.HashKV] and [DB.Get] need buffers of 512 KiB, or the largest page if that is larger
 // (HashKV 100 bytes for each key if a compaction has been at work). [DB.Live] and [DB.Deleted] keep an index, about 100
 // bytes and the key for each key there was; with [Query.NewestFirst], Live keeps 40 bytes for each key and no keys.
 // [DB.Carve] keeps 16 bytes for each revision in the database and 80 for each one found. A data directory with entries to

@@ -32,6 +32,6 @@ var (
 type CorruptError = bolt.CorruptError
 
 // corruptEntry is an entry of the bucket "key" that is no revision of a key.
-func corruptEntry(item bolt.Item, format string, args ...any) error {
+func corruptEntry(item *bolt.Item, format string, args ...any) error {
 	return &CorruptError{Page: item.Page, Offset: item.Offset, Reason: fmt.Sprintf(format, args...)}
 }

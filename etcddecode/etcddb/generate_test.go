@@ -55,17 +55,23 @@ type generator struct {
 	live map[string]Record
 	m    model
 	rev  int64
+	free bool                 // of leases
+	dir  string               // of the keys
+	size func(*rand.Rand) int // of a value
 }
 
 func newGenerator(seed uint64, keys int) *generator {
-	return &generator{rng: rand.New(rand.NewPCG(seed, 1)), keys: keys, live: map[string]Record{}, rev: 1}
+	return &generator{
+		rng: rand.New(rand.NewPCG(seed, 1)), keys: keys, live: map[string]Record{}, rev: 1, dir: "/registry/pods",
+		size: func(rng *rand.Rand) int { return rng.IntN(1 + rng.IntN(9000)) },
+	}
 }
 
 // step makes one etcd transaction.
 func (g *generator) step(bucket *bbolt.Bucket) error {
 	g.rev++
 	for sub := range int64(1 + g.rng.IntN(3)) {
-		key := fmt.Sprintf("/registry/pods/ns-%d/pod-%d", g.rng.IntN(5), g.rng.IntN(g.keys))
+		key := fmt.Sprintf("%s/ns-%d/pod-%d", g.dir, g.rng.IntN(5), g.rng.IntN(g.keys))
 		old, exists := g.live[key]
 		r := Record{Rev: Revision{g.rev, sub}, Key: []byte(key), Mod: g.rev}
 		if exists && g.rng.IntN(4) == 0 {
@@ -76,11 +82,13 @@ func (g *generator) step(bucket *bbolt.Bucket) error {
 			if exists {
 				r.Create, r.Version = old.Create, old.Version+1
 			}
-			r.Value = bytes.Repeat([]byte{byte(g.rng.IntN(256))}, g.rng.IntN(1+g.rng.IntN(9000)))
+			r.Value = bytes.Repeat([]byte{byte(g.rng.IntN(256))}, g.size(g.rng))
 			if len(r.Value) == 0 {
 				r.Value = nil
 			}
-			r.Size, r.Lease = len(r.Value), int64(g.rng.IntN(2))*7
+			if r.Size = len(r.Value); !g.free {
+				r.Lease = int64(g.rng.IntN(2)) * 7
+			}
 			g.live[key] = r
 		}
 		name := appendRevision(nil, r.Rev)
@@ -98,10 +106,14 @@ func (g *generator) step(bucket *bbolt.Bucket) error {
 // generate makes a database with so many revisions, a few of them a commit, and returns its bytes.
 func generate(t testing.TB, seed uint64, keys, revisions int) ([]byte, *generator) {
 	t.Helper()
+	return newGenerator(seed, keys).database(t, revisions)
+}
+
+func (g *generator) database(t testing.TB, revisions int) ([]byte, *generator) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, NoSync: true, PageSize: 4096, FreelistType: bbolt.FreelistMapType})
 	require.NoError(t, err)
-	g := newGenerator(seed, keys)
 	for g.rev < int64(revisions) {
 		require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
 			for _, name := range []string{"key", "meta", "lease", "cluster"} {

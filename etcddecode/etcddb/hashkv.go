@@ -55,7 +55,7 @@ func (db *DB) keep(ctx context.Context, rev, compacted int64) (map[Revision]stru
 		return nil, nil
 	}
 	newest := map[string]Revision{}
-	for c, err := range db.scan(ctx, span{upTo: rev}) {
+	for c, err := range db.scan(ctx, span{upTo: rev, wants: none}) {
 		if err != nil {
 			return nil, err
 		}

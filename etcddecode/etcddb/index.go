@@ -1,11 +1,9 @@
 package etcddb
 
 import (
+	"hash/maphash"
 	"iter"
-	"slices"
 	"strings"
-
-	"github.com/kubewright/kubewright/etcddecode/etcddb/internal/bolt"
 )
 
 // entry is a revision without its key and value, and where they are.
@@ -29,12 +27,20 @@ func newEntry(key string, r *change) entry {
 	}
 }
 
-// index has the newest change of each key. Its memory grows in blocks, so that nothing is ever copied.
+// index has the newest change of each key. Its memory grows in blocks, so that entries and keys are never copied.
+//
+// A map would hold the keys again. The slots are at the place that the hash of a key says, or the next one that is free.
 type index struct {
-	byKey  map[string]int32
+	seed   maphash.Seed
+	slots  []slot // a power of two of them, of which at most three quarters are taken
 	blocks [][]entry
 	keys   strings.Builder
 	n      int32
+}
+
+type slot struct {
+	hash   uint32
+	number int32 // of the entry, from 1; 0 is free
 }
 
 const (
@@ -42,14 +48,21 @@ const (
 	blockKeys    = 32 << 10
 )
 
-func newIndex() *index { return &index{byKey: map[string]int32{}} }
+func newIndex() *index { return &index{seed: maphash.MakeSeed(), slots: make([]slot, 2*blockEntries)} }
 
 func (ix *index) at(i int32) *entry { return &ix.blocks[i/blockEntries][i%blockEntries] }
 
 // get finds the newest change of a key, or nil.
-func (ix *index) get(key []byte) *entry {
-	if i, ok := ix.byKey[string(key)]; ok {
-		return ix.at(i)
+func (ix *index) get(key []byte) *entry { return ix.find(key, ix.hash(key)) }
+
+func (ix *index) hash(key []byte) uint32 { return uint32(maphash.Bytes(ix.seed, key)) }
+
+func (ix *index) find(key []byte, hash uint32) *entry {
+	mask := uint32(len(ix.slots) - 1)
+	for i := hash & mask; ix.slots[i].number != 0; i = (i + 1) & mask {
+		if s := ix.slots[i]; s.hash == hash && ix.at(s.number-1).key == string(key) {
+			return ix.at(s.number - 1)
+		}
 	}
 	return nil
 }
@@ -67,7 +80,8 @@ func (ix *index) all() iter.Seq[*entry] {
 
 // add notes a change of a key that the query selects.
 func (ix *index) add(q *Query, r *change) {
-	if e := ix.get(r.Key); e != nil {
+	hash := ix.hash(r.Key)
+	if e := ix.find(r.Key, hash); e != nil {
 		if r.Rev.Compare(e.rev) > 0 {
 			*e = newEntry(e.key, r)
 		}
@@ -76,13 +90,31 @@ func (ix *index) add(q *Query, r *change) {
 	if !q.selects(r.Key) {
 		return
 	}
-	key := ix.keep(r.Key)
-	ix.byKey[key] = ix.n
 	if ix.n%blockEntries == 0 {
 		ix.blocks = append(ix.blocks, make([]entry, blockEntries))
 	}
-	*ix.at(ix.n) = newEntry(key, r)
+	*ix.at(ix.n) = newEntry(ix.keep(r.Key), r)
 	ix.n++
+	ix.take(slot{hash, ix.n})
+}
+
+// take takes a slot.
+func (ix *index) take(s slot) {
+	if int(ix.n) > len(ix.slots)/4*3 {
+		old := ix.slots
+		ix.slots = make([]slot, 2*len(old))
+		for _, s := range old {
+			if s.number != 0 {
+				ix.take(s)
+			}
+		}
+	}
+	mask := uint32(len(ix.slots) - 1)
+	i := s.hash & mask
+	for ix.slots[i].number != 0 {
+		i = (i + 1) & mask
+	}
+	ix.slots[i] = s
 }
 
 // keep returns a string that shares its memory with others.
@@ -97,73 +129,11 @@ func (ix *index) keep(key []byte) string {
 }
 
 // sorted returns the entries in the order of keys.
-func (ix *index) sorted() []*entry {
-	order := slices.AppendSeq(make([]*entry, 0, ix.n), ix.all())
-	slices.SortFunc(order, func(a, b *entry) int { return strings.Compare(a.key, b.key) })
+func (ix *index) sorted() []keyed {
+	order := make([]keyed, 0, ix.n)
+	for e := range ix.all() {
+		order = append(order, keyed{entry: e})
+	}
+	sortKeyed(order, 0)
 	return order
-}
-
-// fetcher reads the values of entries.
-type fetcher struct {
-	db       *DB
-	keysOnly bool
-	lookup   *bolt.Lookup
-	glance   bolt.Glance
-	buf      []byte
-	key      []byte
-}
-
-func (db *DB) fetcher(keysOnly bool) *fetcher { return &fetcher{db: db, keysOnly: keysOnly} }
-
-// record returns an entry's record, which is valid until the next call.
-func (f *fetcher) record(e *entry) (Record, error) {
-	f.key = append(f.key[:0], e.key...)
-	r := Record{
-		Rev: e.rev, Key: f.key, Size: int(e.size), Create: e.create, Mod: e.rev.Main, Version: e.version, Lease: e.lease,
-		Tombstone: e.tombstone, Origin: e.origin, Page: e.page, Offset: e.offset,
-	}
-	switch {
-	case f.keysOnly || e.tombstone:
-		return r, nil
-	case e.wal != nil:
-		r.Value = e.wal.Value
-		return r, nil
-	}
-	got, err := f.read(e)
-	if err != nil {
-		return Record{}, err
-	}
-	r.Value, r.Page, r.Offset = got.Value, got.Page, got.Offset
-	return r, nil
-}
-
-// read gets the value from where it was, if the page can't have been overwritten since, and by its revision otherwise.
-func (f *fetcher) read(e *entry) (r Record, err error) {
-	if int(e.length) > cap(f.buf) {
-		f.buf = make([]byte, e.length)
-	}
-	buf := f.buf[:e.length]
-	n, _ := f.db.file.ReadAt(buf, e.offset) // what can't be read is looked up, which says why
-	if n == len(buf) && f.db.file.Current(e.tx, &f.glance) {
-		r, _, err = parseItem(bolt.Item{Key: appendRevision(nil, e.rev), Value: buf, Page: e.page, Offset: e.offset})
-		if err == nil && string(r.Key) == e.key {
-			return r, nil
-		}
-	}
-	if f.lookup == nil {
-		f.lookup = f.db.file.Lookup(keyBucket)
-	}
-	item, found, err := f.lookup.Get(appendRevision(nil, e.rev))
-	if err != nil {
-		return Record{}, err
-	}
-	if found {
-		if r, _, err = parseItem(item); err != nil {
-			return Record{}, err
-		}
-	}
-	if !found || string(r.Key) != e.key {
-		return Record{}, &CorruptError{Page: e.page, Offset: e.offset, Reason: "revision " + e.rev.String() + " is gone"}
-	}
-	return r, nil
 }

@@ -31,7 +31,7 @@ func (db *DB) Leases(ctx context.Context) iter.Seq2[Lease, error] {
 			}
 			l, ok := parseLease(item.Value)
 			if err == nil && !ok {
-				err = corruptEntry(item, "not a lease")
+				err = corruptEntry(&item, "not a lease")
 			}
 			if err != nil {
 				l = Lease{}

@@ -78,6 +78,7 @@ func (db *DB) checkCompacted(rev int64, yield func(Record, error) bool) bool {
 
 func (db *DB) liveByKey(ctx context.Context, q Query, s span, yield func(Record, error) bool) bool {
 	ix := newIndex()
+	s.wants = none // a later change may replace it
 	for r, err := range db.scan(ctx, s) {
 		switch {
 		case err != nil:
@@ -94,7 +95,7 @@ func (db *DB) liveByKey(ctx context.Context, q Query, s span, yield func(Record,
 			yield(Record{}, ctx.Err())
 			return false
 		}
-		if !e.tombstone && !yield(f.record(e)) {
+		if !e.tombstone && !yield(f.record(e.entry)) {
 			return false
 		}
 	}
@@ -107,7 +108,7 @@ func (db *DB) liveNewestFirst(ctx context.Context, q Query, s span, yield func(R
 	type hash [2]uint64
 	seeds := [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 	seen := map[hash]struct{}{}
-	s.reverse = true
+	s.reverse, s.wants = true, q.wants()
 	for r, err := range db.scan(ctx, s) {
 		if err != nil {
 			if !yield(Record{}, err) || ctx.Err() != nil {
@@ -148,7 +149,7 @@ func (db *DB) Get(ctx context.Context, key string, rev int64) (Record, error) {
 	if !ok {
 		return Record{}, errors.Join(errs...)
 	}
-	s.reverse = true
+	s.reverse, s.wants = true, func(k []byte) bool { return string(k) == key }
 	for r, err := range db.scan(ctx, s) {
 		if err != nil {
 			if !note(Record{}, err) {

@@ -77,7 +77,8 @@ type Query struct {
 	Since int64
 	// Prefix leaves out other keys.
 	Prefix string
-	// Match leaves out keys for which it returns false, before any value is read. It must not keep or modify the key.
+	// Match leaves out keys for which it returns false, before any value is read. It must not keep or modify the key, and
+	// has to give the same answer whenever it is asked, which may be several times for a key.
 	Match func(key []byte) bool
 	// KeysOnly leaves Record.Value nil.
 	KeysOnly bool
@@ -88,6 +89,17 @@ type Query struct {
 
 func (q *Query) selects(key []byte) bool {
 	return len(key) >= len(q.Prefix) && string(key[:len(q.Prefix)]) == q.Prefix && (q.Match == nil || q.Match(key))
+}
+
+// wants is span.wants for a query whose records are used as they come.
+func (q *Query) wants() func(key []byte) bool {
+	switch {
+	case q.KeysOnly:
+		return none
+	case q.Prefix == "" && q.Match == nil:
+		return nil
+	}
+	return q.selects
 }
 
 // Deletion is a deleted key.

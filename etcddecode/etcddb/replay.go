@@ -135,8 +135,8 @@ func (p *replay) plan(o *op, steps *[]*op) bool {
 
 // get returns the newest change of a key that exists.
 func (p *replay) get(key string) *entry {
-	if i, ok := p.ix.byKey[key]; ok && !p.ix.at(i).tombstone {
-		return p.ix.at(i)
+	if e := p.ix.get([]byte(key)); e != nil && !e.tombstone {
+		return e
 	}
 	return nil
 }

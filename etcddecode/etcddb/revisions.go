@@ -12,6 +12,7 @@ func (db *DB) Revisions(ctx context.Context, q Query) iter.Seq2[Record, error] {
 		if !ok {
 			return
 		}
+		s.wants = q.wants()
 		for c, err := range db.scan(ctx, s) {
 			if err != nil {
 				if !yield(Record{}, err) || ctx.Err() != nil {

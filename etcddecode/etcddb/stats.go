@@ -56,6 +56,7 @@ func (db *DB) Stats(ctx context.Context) (Stats, error) {
 		return Stats{}, err
 	}
 	ix := newIndex()
+	span.wants = none
 	for c, err := range db.scan(ctx, span) {
 		if ctx.Err() != nil {
 			return Stats{}, ctx.Err()

@@ -35,7 +35,7 @@ func (w *walk) listKeys(ctx context.Context) error {
 			w.fail(err)
 			continue
 		}
-		if _, err := w.out.WriteString(printable(r.Key) + "\n"); err != nil {
+		if _, err := w.out.Write(append(appendPrintable(w.out.AvailableBuffer(), r.Key), '\n')); err != nil {
 			return err
 		}
 	}

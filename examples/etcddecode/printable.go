@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"unicode"
@@ -11,17 +12,34 @@ import (
 // printable is a key as it is shown: without the token in it, and on one line.
 func printable(key []byte) string { return oneLine(etcddecode.PrintableKey(string(key))) }
 
+// appendPrintable appends what printable returns, for listings.
+func appendPrintable(dst, key []byte) []byte {
+	if isPlain(key) && !bytes.Contains(key, []byte("/oauth/")) { // where tokens are
+		return append(dst, key...)
+	}
+	return append(dst, printable(key)...)
+}
+
 // oneLine quotes what would end a line, a comment or the state of a terminal: who can write to etcd must not write
 // manifests, lines of a listing or escape sequences that way.
 func oneLine(text string) string {
-	plain := func(c rune) bool { return c >= ' ' && c <= '~' && c != '"' && c != '\\' }
-	if strings.IndexFunc(text, func(c rune) bool { return !plain(c) }) < 0 {
+	if isPlain(text) {
 		return text
 	}
 	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
 		return quoted
 	}
 	return text
+}
+
+// isPlain reports whether there is nothing to quote in a text.
+func isPlain[T string | []byte](text T) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // visible escapes control characters other than line breaks in a message.

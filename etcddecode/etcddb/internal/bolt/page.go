@@ -101,6 +101,12 @@ func (p page) leaf(i int) (flags uint32, key, value []byte, at int) {
 	return p.order.u32(e), p.buf[begin:middle:middle], p.buf[middle:end:end], int(middle)
 }
 
+// leafHead returns what element i of a leaf page is, and the length of its key.
+func (p page) leafHead(i int) (flags, keySize uint32) {
+	e := p.buf[headerSize+i*elementSize:]
+	return p.order.u32(e), p.order.u32(e[8:])
+}
+
 // branch returns a valid element of a branch page: the smallest key and the page of a child.
 func (p page) branch(i int) (key []byte, child uint64) {
 	e := p.buf[headerSize+i*elementSize:]

@@ -69,7 +69,7 @@ func (s *scanner) items(p page, id uint64, yield func(Item, error) bool) bool {
 			continue // what the page once was can't be told
 		}
 		flags, key, value, at := p.leaf(i)
-		item := Item{Key: key, Value: value, Flags: flags, Page: id, Offset: int64(id)*s.size + int64(at), Whole: whole}
+		item := Item{Key: key, Value: value, Size: len(value), Flags: flags, Page: id, Offset: int64(id)*s.size + int64(at), Whole: whole}
 		var err error
 		if first, last := int64(at)/s.size, int64(at+len(value))/s.size; slices.ContainsFunc(reused, func(n int64) bool { return n >= first && n <= last }) {
 			item, err = Item{}, &CorruptError{Page: id, Offset: item.Offset, Reason: "an entry that was overwritten in part"}

@@ -10,7 +10,9 @@ import (
 // Item is an entry of a bucket. Key and Value are valid until the walk's next step.
 type Item struct {
 	Key, Value []byte
-	Flags      uint32
+	// Size is the length of the value, of which Value may be the beginning if Range.Need allows it.
+	Size  int
+	Flags uint32
 	// Page is the leaf, Offset the position of the value in the file, TxID the transaction in whose tree it was.
 	Page   uint64
 	Offset int64
@@ -24,6 +26,9 @@ type Item struct {
 type Range struct {
 	From, To []byte
 	Reverse  bool
+	// Need says how many bytes of a value are needed, by its beginning and its length; what is behind them may not be
+	// read. Nil is all. It is asked again and in any order, and must not keep the bytes.
+	Need func(head []byte, size int) int
 }
 
 // errStale means that a transaction was committed after the one that is read, so that its pages may be overwritten.
@@ -58,8 +63,9 @@ type walk struct {
 	budget   int64
 	levels   []*level // the branch pages at each depth
 	valid    []bool   // the elements of the present leaf
-	stopped  bool     // the consumer has had enough
-	progress bool     // since the last restart
+	skimmed  skim
+	stopped  bool // the consumer has had enough
+	progress bool // since the last restart
 	last     []byte
 
 	root     bucket // of the bucket, in the tree of rootMeta
@@ -110,6 +116,8 @@ func (w *walk) once() (stale bool) {
 	w.pages = w.f.pages(w.meta)
 	clear(w.seen)
 	w.budget = 4*int64(w.pages)*w.meta.PageSize + maxRun
+	w.skimmed.drop()
+	w.skimmed.wide = false // so that the first leaf is given away at once, however often a transaction is committed
 	b, err := w.locate()
 	switch {
 	case errors.Is(err, errStale):
@@ -120,7 +128,9 @@ func (w *walk) once() (stale bool) {
 	case b.inline != nil:
 		_, err = w.leaf(page{w.f.order, b.inline}, b.page, b.base, nil, nil)
 	default:
-		_, err = w.tree(b.root, 0, nil, nil)
+		if _, err = w.tree(b.root, 0, nil, nil); err == nil {
+			_, err = w.release()
+		}
 	}
 	return errors.Is(err, errStale)
 }
@@ -138,11 +148,28 @@ func (w *walk) corrupt(id uint64, format string, args ...any) bool {
 	return w.fail(&CorruptError{Page: id, Offset: int64(id) * w.meta.PageSize, Reason: fmt.Sprintf(format, args...)})
 }
 
+// damage is corrupt after what is held, which comes before it.
+func (w *walk) damage(id uint64, format string, args ...any) (bool, error) {
+	if more, err := w.release(); !more {
+		return false, err
+	}
+	return w.corrupt(id, format, args...), nil
+}
+
 // tree walks the tree below a page, whose keys must be in [lo, hi). It reports whether to go on; the only error is
 // errStale.
 func (w *walk) tree(id uint64, depth int, lo, hi []byte) (bool, error) {
 	if depth >= maxDepth {
-		return w.corrupt(id, "deeper than %d levels", maxDepth), nil
+		return w.damage(id, "deeper than %d levels", maxDepth)
+	}
+	if w.skim(id, lo, hi) {
+		if w.skimmed.full() {
+			return w.release()
+		}
+		return true, nil
+	}
+	if more, err := w.release(); !more {
+		return false, err
 	}
 	p, err := w.load(id)
 	switch {
@@ -241,12 +268,12 @@ func (w *walk) branch(p page, id uint64, depth int, lo, hi []byte) (bool, error)
 func (w *walk) child(p page, id uint64, valid []bool, i, depth int, lo, hi []byte) (bool, error) {
 	low, high := lo, hi
 	if !valid[i] {
-		return w.corrupt(id, "element %d is outside of the page", i), nil
+		return w.damage(id, "element %d is outside of the page", i)
 	}
 	key, child := p.branch(i)
 	if !within(key, lo, hi) {
-		if !w.corrupt(id, "the key of element %d is out of order", i) {
-			return false, nil
+		if more, err := w.damage(id, "the key of element %d is out of order", i); !more {
+			return false, err
 		}
 	} else if i > 0 {
 		low = key
@@ -274,7 +301,7 @@ func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) 
 	if n < p.count() && !w.corrupt(id, "a leaf page with %d elements, of which %d are inside", p.count(), n) {
 		return false, nil
 	}
-	w.progress = true
+	w.progress, w.skimmed.wide = true, int64(len(p.buf)) > w.meta.PageSize
 	var previous []byte
 	for i := range n {
 		if w.r.Reverse {
@@ -298,7 +325,7 @@ func (w *walk) leaf(p page, id uint64, base int64, lo, hi []byte) (bool, error) 
 			continue
 		}
 		w.last = append(w.last[:0], key...)
-		if !w.yield(Item{Key: key, Value: value, Flags: flags, Page: id, Offset: base + int64(at), TxID: w.meta.TxID}, nil) {
+		if !w.yield(Item{Key: key, Value: value, Size: len(value), Flags: flags, Page: id, Offset: base + int64(at), TxID: w.meta.TxID}, nil) {
 			w.stopped = true
 			return false, nil
 		}

@@ -48,7 +48,7 @@ func (w *window) adapt(off int64) {
 	}
 	switch {
 	case w.ahead == 0:
-		w.ahead = 4 * minAhead
+		w.ahead = minAhead
 	case near:
 		w.ahead = min(2*w.ahead, maxAhead)
 	default:

@@ -22,42 +22,39 @@ type Field struct {
 	Bytes  []byte
 }
 
-// Next splits the first field off a message. It fails on what is no field, as groups are none.
-func Next(b []byte) (f Field, rest []byte, ok bool) {
+// Next reads the first field of a message into f and says how long it is in bytes. Its length is 0 if it is no field, as
+// groups are none.
+func Next(b []byte, f *Field) (length int) {
 	tag, n := uvarint(b)
 	if n <= 0 || tag>>3 == 0 {
-		return Field{}, nil, false
+		return 0
 	}
-	b = b[n:]
-	f = Field{Num: tag >> 3, Type: uint8(tag & 7)}
-	switch f.Type {
+	*f = Field{Num: tag >> 3, Type: uint8(tag & 7)}
+	switch rest := b[n:]; f.Type {
 	case Varint:
-		if f.Number, n = uvarint(b); n <= 0 {
-			return Field{}, nil, false
+		var size int
+		if f.Number, size = uvarint(rest); size > 0 {
+			return n + size
 		}
-		return f, b[n:], true
 	case Bytes:
-		size, n := uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
-			return Field{}, nil, false
+		size, header := uvarint(rest)
+		if header > 0 && size <= uint64(len(rest)-header) {
+			end := header + int(size)
+			f.Bytes = rest[header:end:end]
+			return n + end
 		}
-		end := n + int(size)
-		f.Bytes = b[n:end:end]
-		return f, b[end:], true
 	case Fixed64:
-		if len(b) < 8 {
-			return Field{}, nil, false
+		if len(rest) >= 8 {
+			f.Number = binary.LittleEndian.Uint64(rest)
+			return n + 8
 		}
-		f.Number = binary.LittleEndian.Uint64(b)
-		return f, b[8:], true
 	case Fixed32:
-		if len(b) < 4 {
-			return Field{}, nil, false
+		if len(rest) >= 4 {
+			f.Number = uint64(binary.LittleEndian.Uint32(rest))
+			return n + 4
 		}
-		f.Number = uint64(binary.LittleEndian.Uint32(b))
-		return f, b[4:], true
 	}
-	return Field{}, nil, false
+	return 0
 }
 
 // uvarint is binary.Uvarint with the short cases first.
@@ -75,11 +72,12 @@ func uvarint(b []byte) (uint64, int) {
 func Fields(b []byte) iter.Seq2[Field, bool] {
 	return func(yield func(Field, bool) bool) {
 		for len(b) > 0 {
-			f, rest, ok := Next(b)
-			if !yield(f, ok) || !ok {
+			var f Field
+			n := Next(b, &f)
+			if !yield(f, n > 0) || n == 0 {
 				return
 			}
-			b = rest
+			b = b[n:]
 		}
 	}
 }
