@@ -71,9 +71,12 @@ func frame(text []byte) (size int, doc []byte) {
 	return frameHead + n, doc
 }
 
-// droppable is the oldest segment that is neither written to nor given out in part.
+// droppable is the oldest segment that is neither written to, nor given out in part, nor without a Sync.
 func (s *Spool) droppable() (i int, ok bool) {
 	for i, g := range s.segments[:len(s.segments)-1] {
+		if g.size > g.synced {
+			break
+		}
 		if !s.cursor.before(s.taken) || g.sequence > s.taken.segment || g.sequence == s.taken.segment && s.taken.docs == 0 {
 			return i, true
 		}
@@ -98,7 +101,7 @@ func (s *Spool) remove(i int) error {
 		}
 		s.file = nil
 	}
-	if err := os.Remove(s.path(g.name())); err != nil {
+	if err := os.Remove(s.path(g.name())); err != nil && !s.deleted(err) {
 		return fmt.Errorf("spool: %w", err)
 	}
 	s.segments = slices.Delete(s.segments, i, i+1)
@@ -130,25 +133,29 @@ func (s *Spool) roll() error {
 	return nil
 }
 
-// read appends the documents of a segment from a position on, and moves the position behind them.
-func (s *Spool) read(g segment, at *Position, docs [][]byte, limit int, size *int) ([][]byte, error) {
-	if len(docs) >= limit || at.offset >= g.size || at.segment != g.sequence {
+// read appends the documents of a segment from a position on, as far as they are synced, and moves the position behind
+// them.
+func (s *Spool) read(g *segment, at *Position, docs [][]byte, limit int, size *int) ([][]byte, error) {
+	if len(docs) >= limit || at.offset >= g.synced || at.segment != g.sequence {
 		return docs, nil
 	}
 	f, err := os.Open(s.path(g.name()))
+	if s.deleted(err) {
+		s.lose(g, at)
+		return docs, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	defer func() { _ = f.Close() }() // read only
-	r := bufio.NewReaderSize(io.NewSectionReader(f, at.offset, g.size-at.offset), 64<<10)
-	for len(docs) < limit && at.offset < g.size {
+	r := bufio.NewReaderSize(io.NewSectionReader(f, at.offset, g.synced-at.offset), 64<<10)
+	for len(docs) < limit && at.offset < g.synced {
 		n := 0
 		if head, err := r.Peek(frameHead); err == nil {
 			n = int(binary.LittleEndian.Uint32(head))
 		}
-		if n == 0 || n > MaxDocument || at.offset+frameHead+int64(n) > g.size { // Open had read it otherwise: what follows can't be found
-			s.stats.DamagedDocuments += g.docs - at.docs
-			at.offset, at.docs = g.size, g.docs
+		if n == 0 || n > MaxDocument || at.offset+frameHead+int64(n) > g.synced { // Open had read it otherwise: what follows can't be found
+			s.lose(g, at)
 			return docs, nil
 		}
 		if n > *size && len(docs) > 0 {
@@ -165,11 +172,19 @@ func (s *Spool) read(g segment, at *Position, docs [][]byte, limit int, size *in
 			at.docs++
 		}
 	}
-	if at.offset == g.size && at.docs < g.docs { // Open knows of the damage it has passed over, this is new
-		s.stats.DamagedDocuments += g.docs - at.docs
-		at.docs = g.docs
+	if at.offset == g.synced {
+		s.lose(g, at) // Open knows of the damage it has passed over, this is new
 	}
 	return docs, nil
+}
+
+// lose counts the documents of a segment that a reading to its end has not found, and knows them no more.
+func (s *Spool) lose(g *segment, at *Position) {
+	lost := max(g.syncedDocs-at.docs, 0)
+	s.stats.DamagedDocuments += lost
+	g.docs -= lost
+	g.syncedDocs -= lost
+	at.offset = g.synced
 }
 
 // load finds the segments of the directory and checks them.
