@@ -84,8 +84,9 @@ func (f *Flow) Due() (at time.Time, ok bool) {
 
 // Recovered notes documents that an earlier process left in the spool.
 func (f *Flow) Recovered(n int) {
-	f.ledger.Received += uint64(n)
-	f.ledger.Spooled += uint64(n)
+	count := uint64(max(n, 0))
+	f.ledger.Received += count
+	f.ledger.Spooled += count
 }
 
 // Unspool makes a batch of documents that are taken from the spool, each an action line and a source with their
