@@ -190,3 +190,22 @@ func TestModelWithFaults(t *testing.T) {
 		_ = s.Close()
 	}
 }
+
+// A disk that was full when a segment was begun, and still is: Open writes nothing.
+func TestOpenNeedsNoRoom(t *testing.T) {
+	for n := range 8 {
+		dir := t.TempDir()
+		s := open(t, dir, spool.Options{})
+		add(t, s, "document 0")
+		require.NoError(t, s.Close())
+		begun := filepath.Join(dir, "00000000000000000002.segment")
+		require.NoError(t, os.WriteFile(begun, []byte("kwspool1")[:n], 0o600))
+		require.NoError(t, os.Mkdir(begun+".new", 0o700)) // in the way of what is written and renamed
+		s = open(t, dir, spool.Options{})
+		require.NoFileExists(t, begun)
+		add(t, s, "document 1")
+		docs, _ := next(t, s, 10, 1000)
+		require.Equal(t, []string{"document 0", "document 1"}, docs)
+		require.NoError(t, s.Close())
+	}
+}

@@ -127,7 +127,7 @@ func (s *Spool) roll() error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	if _, err := f.WriteAt([]byte(magic), 0); err != nil {
-		return errors.Join(fmt.Errorf("spool: %w", err), f.Close())
+		return errors.Join(fmt.Errorf("spool: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	s.file, s.segments, s.newNames = f, append(s.segments, g), true
 	return nil
@@ -203,10 +203,13 @@ func (s *Spool) load() error {
 		if g.sequence, err = strconv.ParseUint(digits, 10, 64); err != nil || g.name() != e.Name() {
 			return fmt.Errorf("spool: %s is not the name of a segment; move it away", s.path(e.Name()))
 		}
-		if err := s.check(&g); err != nil {
+		ok, err := s.check(&g)
+		if err != nil {
 			return err
 		}
-		s.segments = append(s.segments, g)
+		if ok {
+			s.segments = append(s.segments, g)
+		}
 	}
 	if err := s.resume(); err != nil {
 		return err
@@ -218,19 +221,22 @@ func (s *Spool) load() error {
 	return nil
 }
 
-// check reads a segment. Damage at its end is cut off, so that what is appended is found; damage before is passed over.
-func (s *Spool) check(g *segment) error {
+// check reads a segment. Damage at its end is cut off, so that what is appended is found; damage before is passed over. A
+// file that is not yet a segment is deleted, which a full disk does not prevent; ok is false then.
+func (s *Spool) check(g *segment) (ok bool, err error) {
 	text, err := os.ReadFile(s.path(g.name()))
 	if err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return false, fmt.Errorf("spool: %w", err)
 	}
 	if !begins(text) {
-		return fmt.Errorf("spool: %s does not begin as a segment; move it away", s.path(g.name()))
+		return false, fmt.Errorf("spool: %s does not begin as a segment; move it away", s.path(g.name()))
 	}
 	if !strings.HasPrefix(string(text[:min(len(text), len(magic))]), magic) {
 		s.stats.DamagedBytes += int64(len(text))
-		g.size = int64(len(magic))
-		return s.rewrite(g.name(), magic)
+		if err := os.Remove(s.path(g.name())); err != nil {
+			return false, fmt.Errorf("spool: %w", err)
+		}
+		return false, nil
 	}
 	at, good := len(magic), len(magic)
 	boundary := s.cursor.segment != g.sequence || s.cursor.offset == int64(at)
@@ -256,12 +262,12 @@ func (s *Spool) check(g *segment) error {
 		s.cursor = Position{segment: g.sequence, offset: int64(len(magic))} // not between documents: give all out again
 	}
 	if good == len(text) {
-		return nil
+		return true, nil
 	}
 	if err := os.Truncate(s.path(g.name()), g.size); err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return false, fmt.Errorf("spool: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // begins reports whether a file may be a segment, also one of which a crash has left no more than its size.
