@@ -2,6 +2,7 @@ package eventsink
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -49,8 +50,12 @@ func (f *Flow) seal() {
 
 // Recycle takes the memory of a batch for a later one, once each of its documents is settled: fresh memory costs as much
 // as a third of the rendering. Neither the batch may be used any more nor what its methods returned, but for what Keep and
-// Halves copied. One batch is kept; it need not be given back.
+// Halves copied. One batch is kept; it need not be given back. One with a document that is not settled is left alone: it
+// may be on its way still.
 func (f *Flow) Recycle(b *Batch) {
+	if b == nil || cap(b.buf) == 0 || slices.ContainsFunc(b.docs, func(d doc) bool { return f.isOpen(d.token) }) {
+		return
+	}
 	clear(b.docs) // the texts are those of Events
 	f.spare = &Batch{buf: b.buf[:0], docs: b.docs[:0]}
 	*b = Batch{}

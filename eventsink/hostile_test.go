@@ -105,3 +105,34 @@ func TestUnspoolTakesDocumentsAlone(t *testing.T) {
 	f.Recovered(-3)
 	require.Zero(t, f.Ledger())
 }
+
+// A batch that comes back too early, or twice, is not rendered over.
+func TestRecycleSparesWhatIsOnItsWay(t *testing.T) {
+	f, err := eventsink.NewFlow(eventsink.FlowOptions{})
+	require.NoError(t, err)
+	next := func(uid string) *eventsink.Batch {
+		for _, n := range []string{"-1", "-2"} {
+			_, err := f.Admit(t0, withUID(record(uid+n, "1", 1), uid+n), true)
+			require.NoError(t, err)
+		}
+		return f.Next(t0, true)
+	}
+	early := next("a")
+	body := string(early.Bytes())
+	f.Settle(early.Token(0), eventsink.Delivered, "")
+	f.Recycle(nil)
+	f.Recycle(early)
+	next("b")
+	next("c")
+	require.Equal(t, body, string(early.Bytes()))
+	f.Settle(early.Token(1), eventsink.Delivered, "")
+	f.Recycle(early)
+	require.Zero(t, early.Len())
+	f.Recycle(early)
+
+	f.Recovered(1)
+	spooled, err := f.Unspool([][]byte{[]byte("{}\n{}\n")})
+	require.NoError(t, err)
+	f.Recycle(spooled)
+	require.Equal(t, 1, spooled.Len())
+}
