@@ -2,6 +2,7 @@ package eventsink
 
 import (
 	"bytes"
+	"encoding/json"
 	"time"
 )
 
@@ -94,11 +95,12 @@ func (b *Batch) take(text []byte, d doc) {
 	b.docs = append(b.docs, d)
 }
 
-// sourceOffset is where the source begins in an action line and a source, or -1.
+// sourceOffset is where the source begins in an action line and a source line, two objects, or -1.
 func sourceOffset(text []byte) int {
-	newline := bytes.IndexByte(text, '\n')
-	if newline < 0 || newline+2 > len(text) || text[len(text)-1] != '\n' || bytes.IndexByte(text[newline+1:], '\n') != len(text)-newline-2 {
+	action, rest, ok := bytes.Cut(text, []byte{'\n'})
+	source, behind, whole := bytes.Cut(rest, []byte{'\n'})
+	if !ok || !whole || len(behind) > 0 || !json.Valid(action) || action[0] != '{' || len(source) < 2 || source[0] != '{' || source[len(source)-1] != '}' {
 		return -1
 	}
-	return newline + 1
+	return len(action) + 1
 }

@@ -56,8 +56,12 @@ func (f *Flow) seal() {
 
 // Recycle takes the memory of a batch for a later one, once each of its documents is settled: fresh memory costs as much
 // as a third of the rendering. Neither the batch may be used any more nor what its methods returned, but for what Keep and
-// Halves copied. One batch is kept; it need not be given back.
+// Halves copied. One batch is kept; it need not be given back. One with a document that is not settled is left alone: it
+// may be on its way still.
 func (f *Flow) Recycle(b *Batch) {
+	if b == nil || cap(b.buf) == 0 || slices.ContainsFunc(b.docs, func(d doc) bool { return f.isOpen(d.token) }) {
+		return
+	}
 	clear(b.docs) // the texts are those of Events
 	f.spare = &Batch{buf: b.buf[:0], docs: b.docs[:0]}
 	*b = Batch{}
@@ -91,8 +95,9 @@ func (f *Flow) Due() (at time.Time, ok bool) {
 
 // Recovered notes documents that an earlier process left in the spool.
 func (f *Flow) Recovered(n int) {
-	f.ledger.Received += uint64(n)
-	f.ledger.Spooled += uint64(n)
+	count := uint64(max(n, 0))
+	f.ledger.Received += count
+	f.ledger.Spooled += count
 }
 
 // Unspool makes a batch of documents that are taken from the spool, each an action line and a source with their

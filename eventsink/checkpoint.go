@@ -3,7 +3,9 @@ package eventsink
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -32,7 +34,7 @@ func ParseCheckpoint(data []byte) (Checkpoint, error) {
 	if err := d.Decode(&c); err != nil {
 		return Checkpoint{}, fmt.Errorf("eventsink: checkpoint %q: %w; remove it to start from a list", short(string(data)), err)
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return Checkpoint{}, fmt.Errorf("eventsink: checkpoint %q: has something behind it; remove it to start from a list", short(string(data)))
 	}
 	if c.ResourceVersion == "" || c.Time.IsZero() {

@@ -55,5 +55,6 @@
 // A counter counts from the start of the process, as counters do. When a source resumes from a checkpoint, the first
 // repeat of each older Event counts as one, unless [Flow.Seed] was told what had been counted.
 //
-// No function panics, whatever it is given. Inputs are not modified.
+// No Event, answer or text makes a function panic; a nil pointer, or an index that a [Batch] does not have, does. Inputs
+// are not modified.
 package eventsink

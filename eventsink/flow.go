@@ -235,6 +235,15 @@ func (f *Flow) release(t Token) (size int, ok bool) {
 	return size, ok
 }
 
+// isOpen reports whether a document is not settled.
+func (f *Flow) isOpen(t Token) bool {
+	if t&spoolToken == 0 {
+		return f.mark.isOpen(t)
+	}
+	_, ok := f.spool[t]
+	return ok
+}
+
 // Ledger is a copy of the accounts.
 func (f *Flow) Ledger() Ledger { return f.ledger.clone() }
 

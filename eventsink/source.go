@@ -102,13 +102,18 @@ type Source struct {
 	silent   int    // watches that closed at once, in a row
 	torn     int    // WatchLists that failed in the middle, in a row
 	failures int    // requests that failed, in a row
+	lists    int    // lists from which no watch led on, in a row
+	nowhere  bool   // the list has told no resourceVersion
 	wait     time.Duration
 }
 
 // quick is how soon a watch that closes without a frame is suspicious.
 const quick = 2 * time.Second
 
-// NewSource returns a Source that resumes from a resourceVersion, or lists when it is empty.
+// isPlace reports whether a watch can begin at a resourceVersion. From "" or "0" it begins with what exists, in any order.
+func isPlace(resourceVersion string) bool { return resourceVersion != "" && resourceVersion != "0" }
+
+// NewSource returns a Source that resumes from a resourceVersion, or lists when it is empty or "0".
 func NewSource(o SourceOptions, resume string) (*Source, error) {
 	if o.PageSize < 0 || o.Backoff < 0 || o.MaxBackoff < 0 {
 		return nil, fmt.Errorf("eventsink: SourceOptions: PageSize %d, Backoff %s, MaxBackoff %s; write none below 0", o.PageSize, o.Backoff, o.MaxBackoff)
@@ -122,7 +127,7 @@ func NewSource(o SourceOptions, resume string) (*Source, error) {
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = 30 * time.Second
 	}
-	return &Source{o: o, rv: resume, listing: resume == "", probing: resume != "", pages: o.Pages}, nil
+	return &Source{o: o, rv: resume, listing: !isPlace(resume), probing: isPlace(resume), pages: o.Pages}, nil
 }
 
 // Next is the request to send after its Wait.
@@ -131,6 +136,8 @@ func (s *Source) Next() Request {
 	switch {
 	case s.probing:
 		return Request{Verb: Probe, Limit: 1, Wait: s.wait}
+	case s.nowhere:
+		return Request{Verb: Watch, Wait: s.wait}
 	case s.listing && s.pages:
 		return Request{Verb: List, Limit: s.o.PageSize, Continue: s.next, Wait: s.wait}
 	case s.listing:
@@ -146,8 +153,8 @@ func (s *Source) Frame(resourceVersion string) {
 	if s.listing {
 		return
 	}
-	s.failures, s.silent = 0, 0
-	if resourceVersion != "" {
+	s.failures, s.silent, s.lists = 0, 0, 0
+	if isPlace(resourceVersion) {
 		s.rv = resourceVersion
 	}
 }
@@ -175,8 +182,11 @@ func (s *Source) Page(resourceVersion, next string) (done bool) {
 	return next == ""
 }
 
+// listed goes on with a watch. Where the list has told no place, as those of a fake client do, what the watch brings is
+// nothing to resume from either, as if the list had no end.
 func (s *Source) listed(rv string) {
-	s.rv, s.listing, s.next = rv, false, ""
+	s.nowhere = !isPlace(rv)
+	s.rv, s.listing, s.next = rv, s.nowhere, ""
 	s.failures, s.silent, s.torn, s.wait = 0, 0, 0, 0
 }
 
@@ -185,7 +195,7 @@ func (s *Source) Listing() bool { return s.listing }
 
 // Paused notes that the reader ended the request because its buffer is full. The next one comes without a wait.
 func (s *Source) Paused() Cause {
-	s.wait = 0
+	s.wait, s.nowhere = 0, false
 	s.next = "" // a continue token would not outlive the pause
 	return Backpressure
 }
@@ -194,13 +204,14 @@ func (s *Source) Paused() Cause {
 // frame as an error (apierrors.FromObject), or what the client returned. lived is how long it lasted. A page that was
 // taken has not ended in this sense.
 func (s *Source) Ended(lived time.Duration, err error) Cause {
+	s.nowhere = false
 	switch {
 	case err == nil:
 		return s.closed(lived)
 	case apierrors.IsResourceExpired(err) || apierrors.IsGone(err):
 		// The status of a page holds a token to go on inconsistently. It would miss what was created before the place
 		// reached, and the watch from there would miss it too.
-		s.again(s.failures > 0)
+		s.again(s.failures > 0 || s.lists > 0)
 		s.failures++
 		s.relist()
 		return Expired
@@ -222,7 +233,7 @@ func (s *Source) closed(lived time.Duration) Cause {
 		return Failed
 	}
 	if s.frames > 0 || lived >= quick {
-		s.silent, s.failures, s.wait = 0, 0, 0
+		s.silent, s.failures, s.lists, s.wait = 0, 0, 0, 0
 		return Timeout
 	}
 	s.silent++
@@ -261,20 +272,23 @@ func (s *Source) failed(lived time.Duration, err error) Cause {
 }
 
 // relist starts over with a list.
-func (s *Source) relist() { s.listing, s.next, s.rv, s.probing = true, "", "", false }
+func (s *Source) relist() {
+	s.listing, s.next, s.rv, s.probing = true, "", "", false
+	s.lists++
+}
 
-// again sets the wait before the next request.
+// again sets the wait before the next request. A list that succeeds is no progress as long as the watch from there fails.
 func (s *Source) again(wait bool) {
 	s.wait = 0
 	if wait {
-		s.wait = backoff(s.o.Backoff, s.o.MaxBackoff, s.failures, s.o.Jitter)
+		s.wait = backoff(s.o.Backoff, s.o.MaxBackoff, max(s.failures, s.lists), s.o.Jitter)
 	}
 }
 
 // backoff is base<<n, at most limit, of which jitter leaves half to all.
 func backoff(base, limit time.Duration, n int, jitter func() float64) time.Duration {
 	d := limit
-	if n < 32 && base<<n > 0 && base<<n < limit {
+	if base <= limit>>n {
 		d = base << n
 	}
 	share := 0.5

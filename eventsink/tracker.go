@@ -37,8 +37,13 @@ type Tracker struct {
 	half       int
 	ttl        time.Duration
 	began      time.Time // of the young generation
-	horizon    time.Time // every Event created since then that is not in the table is new
+	since      time.Time // when counting began
 	forgotten  uint64
+
+	// The newest creation in each generation, and in those that were forgotten, if any was: what was created later and is
+	// not in the table is new. These are the API server's clock, whatever that of the reader says.
+	youngest, oldest, gone time.Time
+	forgot                 bool
 }
 
 // Defaults of a Tracker.
@@ -62,7 +67,7 @@ func NewTracker(limit int, ttl time.Duration, since time.Time) *Tracker {
 	return &Tracker{
 		seed: maphash.MakeSeed(), half: max(limit/2, 1), ttl: ttl,
 		young: map[uint64]uint32{}, old: map[uint64]uint32{},
-		began: since, horizon: since,
+		began: since, since: since,
 	}
 }
 
@@ -92,6 +97,7 @@ func (t *Tracker) Observe(r *Record, now time.Time, written bool) (v Verdict, de
 	} else if r.Occurrences > seen {
 		t.young[key] = r.Occurrences
 	}
+	t.youngest = later(t.youngest, r.Created)
 	switch {
 	case known && r.Occurrences > seen:
 		return Repeat, r.Occurrences - seen
@@ -99,7 +105,7 @@ func (t *Tracker) Observe(r *Record, now time.Time, written bool) (v Verdict, de
 		return Refresh, 0
 	case known:
 		return Stale, 0
-	case !r.Created.Before(t.horizon):
+	case !r.Created.Before(t.since) && (!t.forgot || r.Created.After(t.gone)):
 		return New, r.Occurrences
 	case written:
 		return Repeat, 1
@@ -114,8 +120,7 @@ func (t *Tracker) Len() int { return len(t.young) + len(t.old) }
 // too small for the cluster, and repeats of what was forgotten are counted as one.
 func (t *Tracker) Forgotten() uint64 { return t.forgotten }
 
-// rotate starts a generation when the young one is full or old. What is forgotten was last written before the young
-// generation began, so it was created before that as well: this is the horizon.
+// rotate starts a generation when the young one is full or old.
 func (t *Tracker) rotate(now time.Time) {
 	full := len(t.young) >= t.half
 	if !full && now.Sub(t.began) < t.ttl {
@@ -125,8 +130,9 @@ func (t *Tracker) rotate(now time.Time) {
 		t.forgotten += uint64(len(t.old))
 	}
 	if len(t.old) > 0 {
-		t.horizon = later(t.horizon, t.began)
+		t.gone, t.forgot = later(t.gone, t.oldest), true
 	}
+	t.oldest, t.youngest = t.youngest, time.Time{}
 	clear(t.old)
 	t.young, t.old = t.old, t.young
 	t.began = now

@@ -129,3 +129,27 @@ func TestTrackerForgetsWhatExpired(t *testing.T) {
 	require.Less(t, tracker.Len(), 30)
 	require.Zero(t, tracker.Forgotten())
 }
+
+// The reader's clock and the API server's may differ, and either may be set back: what was forgotten is not new.
+func TestForgottenIsNotNewWhateverTheClocksSay(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, -time.Second, 0, time.Second, time.Hour} {
+		for _, step := range []time.Duration{-time.Minute, 0, time.Minute} {
+			since := t0.Add(min(ahead, 0)).Add(-time.Hour)
+			tracker := eventsink.NewTracker(4, time.Hour, since)
+			now := t0
+			var records []eventsink.Record
+			for i := range 20 {
+				now = now.Add(step)
+				r := *record(fmt.Sprint(i), "1", 7)
+				r.Created = now.Add(ahead).Truncate(time.Second)
+				tracker.Observe(&r, now, true)
+				records = append(records, r)
+			}
+			for _, r := range records {
+				v, delta := tracker.Observe(&r, now, true)
+				require.NotEqual(t, eventsink.New, v, "%s ahead, steps of %s", ahead, step)
+				require.LessOrEqual(t, delta, uint32(1))
+			}
+		}
+	}
+}

@@ -41,17 +41,18 @@ func (w *watermark) pass(now time.Time, rv string) {
 
 // done settles a document and returns its size. ok is false for one that is settled already or was never begun.
 func (w *watermark) done(t Token) (size int, ok bool) {
-	if t < w.base || t >= w.base+Token(w.len()) {
+	if !w.isOpen(t) {
 		return 0, false
 	}
 	p := &w.pending[w.head+int(t-w.base)]
-	if p.done {
-		return 0, false
-	}
 	p.done = true
 	size = int(p.size)
 	w.advance()
 	return size, true
+}
+
+func (w *watermark) isOpen(t Token) bool {
+	return t >= w.base && t < w.base+Token(w.len()) && !w.pending[w.head+int(t-w.base)].done
 }
 
 func (w *watermark) advance() {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,10 +19,11 @@ import (
 
 // Options configure a [Client].
 type Options struct {
-	// URLs of the nodes, http or https. The next one is taken when one does not answer, or is a proxy whose node does not,
-	// and kept for what follows.
+	// URLs of the nodes, http or https. The next one is taken when one does not answer, is a proxy whose node does not, or
+	// says that it is unavailable, and kept for what follows.
 	URLs []string
-	// HTTP has the transport: TLS, CA, proxy, timeout. One with a timeout of a minute if nil.
+	// HTTP has the transport: TLS, CA, proxy, timeout. One with a timeout of a minute if nil. Redirects are not followed,
+	// unless its CheckRedirect says so.
 	HTTP *http.Client
 	// Username and Password, or APIKey ("id:key" or its base64). Not in the URLs, which errors quote.
 	Username, Password, APIKey string
@@ -38,6 +40,7 @@ type Options struct {
 // vendor's servers. It holds no goroutine. It may be used by several.
 type Client struct {
 	o     Options
+	http  http.Client
 	bases []*url.URL
 	first atomic.Uint32 // of bases, to be asked first
 	auth  string
@@ -54,9 +57,11 @@ func NewClient(o Options) (*Client, error) {
 		case err != nil:
 			errs = append(errs, errors.New("elastic: a URL can't be parsed; write https://host:9200")) // it may hold a password
 		case u.User != nil:
-			errs = append(errs, fmt.Errorf("elastic: URL %s holds credentials; write them to Username and Password", u.Redacted()))
-		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-			errs = append(errs, fmt.Errorf("elastic: URL %q: write https://host:9200", clip(text, 100)))
+			errs = append(errs, fmt.Errorf("elastic: the URL of %q holds credentials; write them to Username and Password", clip(u.Host, 100)))
+		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+			errs = append(errs, errors.New("elastic: a URL has no http:// or https://, or no host; write https://host:9200")) // as may this one
+		case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+			errs = append(errs, fmt.Errorf("elastic: the URL of %q has a query or a fragment; write https://host:9200", clip(u.Host, 100)))
 		default:
 			c.bases = append(c.bases, u)
 		}
@@ -70,10 +75,14 @@ func NewClient(o Options) (*Client, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if c.o.HTTP == nil {
-		c.o.HTTP = &http.Client{Timeout: time.Minute}
+	c.http = http.Client{Timeout: time.Minute}
+	if o.HTTP != nil {
+		c.http = *o.HTTP
 	}
-	if c.o.MaxReply <= 0 {
+	if c.http.CheckRedirect == nil { // it would make a GET of a PUT, and take the credentials elsewhere
+		c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	if c.o.MaxReply <= 0 || c.o.MaxReply == math.MaxInt64 {
 		c.o.MaxReply = 64 << 20
 	}
 	c.auth = authorization(&o)
@@ -99,7 +108,7 @@ func authorization(o *Options) string {
 }
 
 // Bulk sends one _bulk body. What went wrong is in the Reply, since it is for [Delivery.Settle] to judge. The body is
-// not kept.
+// the caller's again when Bulk returns.
 func (c *Client) Bulk(ctx context.Context, body []byte) Reply {
 	encoding := ""
 	if c.o.Gzip {
@@ -115,13 +124,10 @@ func (c *Client) do(ctx context.Context, method, path, contentType, encoding str
 	for range c.bases {
 		at := c.first.Load()
 		r = c.try(ctx, c.bases[at%n], method, path, contentType, encoding, body)
-		if ctx.Err() != nil {
-			return r
-		}
-		if r.Status == 0 || r.Status == http.StatusBadGateway || r.Status == http.StatusGatewayTimeout {
+		if r.Status == 0 || r.Status == http.StatusBadGateway || r.Status == http.StatusServiceUnavailable || r.Status == http.StatusGatewayTimeout {
 			c.first.CompareAndSwap(at, (at+1)%n) // or another goroutine has moved on
 		}
-		if r.Status != 0 {
+		if r.Status != 0 || ctx.Err() != nil {
 			return r
 		}
 		failed = append(failed, r.Err)
@@ -132,10 +138,11 @@ func (c *Client) do(ctx context.Context, method, path, contentType, encoding str
 
 func (c *Client) try(ctx context.Context, base *url.URL, method, path, contentType, encoding string, body []byte) Reply {
 	target := strings.TrimSuffix(base.String(), "/") + path
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	req, release, err := request(ctx, method, target, body)
 	if err != nil {
 		return Reply{Err: fmt.Errorf("elastic: %s: %w", target, err)}
 	}
+	defer release()
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", contentType)
 	}
@@ -145,7 +152,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, method, path, contentTy
 	if c.auth != "" {
 		req.Header.Set("Authorization", c.auth)
 	}
-	resp, err := c.o.HTTP.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return Reply{Err: fmt.Errorf("elastic: %w", err)}
 	}
@@ -161,7 +168,10 @@ func (c *Client) try(ctx context.Context, base *url.URL, method, path, contentTy
 			Err:    fmt.Errorf("elastic: %s %s: the answer has more than %d bytes; raise MaxReply or send smaller batches", method, target, c.o.MaxReply),
 		}
 	}
-	return Reply{Status: resp.StatusCode, Body: text, ContentType: resp.Header.Get("Content-Type"), RetryAfter: RetryAfter(resp.Header)}
+	if to := resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode < 400 && to != "" {
+		err = fmt.Errorf("elastic: %s %s: status %d redirects to %s; write the URL that it leads to", method, target, resp.StatusCode, clip(to, 200))
+	}
+	return Reply{Status: resp.StatusCode, Err: err, Body: text, ContentType: resp.Header.Get("Content-Type"), RetryAfter: RetryAfter(resp.Header)}
 }
 
 func compressed(body []byte) []byte {

@@ -93,10 +93,10 @@ func TestRepliesThatFail(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	_, err := elastic.NewClient(elastic.Options{URLs: []string{"https://user:secret@host", "host:9200", "http://[", "http://h?q"}, APIKey: "k", Username: "u"})
-	require.EqualError(t, err, `elastic: URL https://user:xxxxx@host holds credentials; write them to Username and Password
-elastic: URL "host:9200": write https://host:9200
+	require.EqualError(t, err, `elastic: the URL of "host" holds credentials; write them to Username and Password
+elastic: a URL has no http:// or https://, or no host; write https://host:9200
 elastic: a URL can't be parsed; write https://host:9200
-elastic: URL "http://h?q": write https://host:9200
+elastic: the URL of "h" has a query or a fragment; write https://host:9200
 elastic: APIKey and Username exclude each other; write one of them`)
 	_, err = elastic.NewClient(elastic.Options{})
 	require.EqualError(t, err, "elastic: no URL; write https://host:9200")

@@ -57,7 +57,7 @@ func (d *DeadLetter) Doc() []byte {
 const maxLine = 16 << 20
 
 // DeadLetters yields the dead letters of a file. A line that is none yields an error and the walk goes on: the last one
-// may have been cut by a crash.
+// may have been cut by a crash. Only a line of more than 16 MiB, which no dead letter has, ends it.
 func DeadLetters(r io.Reader) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
 		lines := bufio.NewScanner(r)

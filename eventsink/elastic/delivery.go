@@ -159,10 +159,13 @@ func (d *Delivery) settle(r Reply) []Settled {
 
 // refused holds everything for an answer that is about no document.
 func (d *Delivery) refused(r Reply) {
-	if isObject(r.Body) {
+	switch {
+	case r.Err != nil:
+		d.held = fmt.Errorf("%w: %w", r.Err, ErrHeld)
+	case isObject(r.Body):
 		kind, reason := requestError(r.Body)
 		d.hold(&Item{Status: r.Status, Type: kind, Reason: reason})
-	} else {
+	default:
 		d.held = fmt.Errorf("elastic: status %d, %s, is no answer to _bulk: %q: %w", r.Status, cmp.Or(clip(r.ContentType, 100), "no content type"), clip(string(r.Body[:min(len(r.Body), 200)]), 100), ErrHeld)
 	}
 	d.again(r.RetryAfter)
@@ -190,8 +193,11 @@ func (d *Delivery) read(r Reply) []Settled {
 	var retry []int
 	var held *Item
 	for item, err := range Items(r.Body, p.batch.Len()) {
-		if err != nil {
-			break // what has no answer goes again
+		if err != nil { // what has no answer goes again
+			if len(settled) == 0 && len(retry) == 0 { // in silence, if nothing told of it
+				held = &Item{Status: r.Status, Reason: err.Error()}
+			}
+			break
 		}
 		if len(settled) == 0 && len(retry) == 0 {
 			settled = append(make([]Settled, 0, p.batch.Len()), d.pass()...)
@@ -266,10 +272,9 @@ func (d *Delivery) hold(i *Item) {
 var ErrHeld = errors.New("held until it is set right")
 
 func (d *Delivery) again(retryAfter time.Duration) {
-	shift := min(d.failures, 30)
 	wait := d.o.MaxBackoff
-	if w := d.o.Backoff << shift; w > 0 && w < wait {
-		wait = w
+	if d.o.Backoff <= wait>>d.failures {
+		wait = d.o.Backoff << d.failures
 	}
 	share := 0.5
 	if d.o.Jitter != nil {

@@ -66,6 +66,9 @@ func (d *Delivery) Found(indices []int) []Settled {
 	known := make([]bool, p.batch.Len())
 	settled := make([]Settled, 0, len(indices))
 	for _, i := range indices {
+		if i < 0 || i >= len(known) || known[i] {
+			continue
+		}
 		known[i] = true
 		settled = append(settled, settle(p.batch, Item{Index: i, Result: Duplicate, Status: http.StatusConflict}, eventsink.Duplicate))
 	}

@@ -63,10 +63,12 @@ type Barometer struct {
 	o          Options
 	seed       maphash.Seed
 	young, old map[uint64]bool // by UID: whether it was measured
-	began      time.Time       // of the young generation
-	horizon    time.Time       // what was created since then and is not known was never seen
-	series     map[Workload]*series
-	overflow   uint64
+	// The newest creation in each generation, and in those that were forgotten, if any was: a Pod that was created later
+	// and is not known was never seen. These are the API server's clock, whatever that of the reader says.
+	youngest, oldest, gone time.Time
+	forgot                 bool
+	series                 map[Workload]*series
+	overflow               uint64
 }
 
 // Sample is one start.
@@ -107,7 +109,7 @@ func New(o Options) (*Barometer, error) {
 	o.Buckets = slices.Clone(o.Buckets)
 	return &Barometer{
 		o: o, seed: maphash.MakeSeed(), young: map[uint64]bool{}, old: map[uint64]bool{},
-		began: o.Start, horizon: o.Start, series: map[Workload]*series{},
+		series: map[Workload]*series{},
 	}, nil
 }
 
@@ -119,10 +121,13 @@ func (b *Barometer) Observe(pod *corev1.Pod, now time.Time) (s Sample, ok bool) 
 	if !known {
 		if measured, known = b.old[key]; known {
 			delete(b.old, key)
-		} else if pod.CreationTimestamp.Time.Before(b.horizon) {
+		} else if !b.isNew(pod.CreationTimestamp.Time) {
 			return Sample{}, false
 		}
-		b.rotate(now)
+		b.rotate()
+	}
+	if at := pod.CreationTimestamp.Time; at.After(b.youngest) {
+		b.youngest = at
 	}
 	took, ready := startup(pod)
 	b.young[key] = measured || ready
@@ -141,17 +146,25 @@ func (b *Barometer) Observe(pod *corev1.Pod, now time.Time) (s Sample, ok bool) 
 	return s, true
 }
 
-// rotate makes the younger generation the older when it is full. What is forgotten was last seen before it began.
-func (b *Barometer) rotate(now time.Time) {
+// isNew reports whether a Pod that is not known was never seen.
+func (b *Barometer) isNew(created time.Time) bool {
+	return !created.Before(b.o.Start) && (!b.forgot || created.After(b.gone))
+}
+
+// rotate makes the younger generation the older when it is full.
+func (b *Barometer) rotate() {
 	if len(b.young) < max(b.o.Pods/2, 1) {
 		return
 	}
-	if len(b.old) > 0 && b.began.After(b.horizon) {
-		b.horizon = b.began
+	if len(b.old) > 0 {
+		b.forgot = true
+		if b.oldest.After(b.gone) {
+			b.gone = b.oldest
+		}
 	}
 	clear(b.old)
 	b.young, b.old = b.old, b.young
-	b.began = now
+	b.oldest, b.youngest = b.youngest, time.Time{}
 }
 
 // of is the series of a workload, or that of all others.

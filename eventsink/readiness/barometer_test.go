@@ -205,3 +205,20 @@ func ExampleBarometer() {
 	}
 	// Output: web took 1m35s, normal is 20s
 }
+
+// The API server's clock may be ahead of the reader's: a Pod that was forgotten is not measured again.
+func TestForgottenIsNotMeasuredAgain(t *testing.T) {
+	for _, ahead := range []time.Duration{0, time.Second, time.Hour} {
+		b := barometer(t, readiness.Options{Start: t0, Pods: 4})
+		measured := 0
+		for range 2 {
+			for i := range 20 {
+				now := t0.Add(time.Duration(i) * time.Second)
+				if _, ok := b.Observe(pod(fmt.Sprint(i), now.Add(ahead), time.Second), now); ok {
+					measured++
+				}
+			}
+		}
+		require.Equal(t, 20, measured, "%s ahead", ahead)
+	}
+}

@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,9 @@ import (
 func (s *Spool) sync() error {
 	if err := s.file.Sync(); err != nil {
 		return fmt.Errorf("spool: %w", err)
+	}
+	if _, err := os.Stat(s.path(s.last().name())); err != nil { // what is in a file without a name, nobody finds
+		return errors.Join(fmt.Errorf("spool: %w", err), s.closeFile())
 	}
 	if !s.newNames {
 		return nil
@@ -73,24 +77,38 @@ func (s *Spool) closeFile() error {
 	return nil
 }
 
+// deleted reports whether an error means that somebody deleted a file. Where the directory is gone, or nothing is mounted
+// there, the lock is missing too: then the files may come back.
+func (s *Spool) deleted(err error) bool {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	_, err = os.Stat(s.path(lockName))
+	return err == nil
+}
+
 const cursorName = "acknowledged"
 
-// loadCursor reads what saveCursor wrote. Without it, everything is given out again.
+// loadCursor reads what saveCursor wrote. Without it, or with anything else, everything is given out again.
 func (s *Spool) loadCursor() (p Position) {
 	text, err := os.ReadFile(s.path(cursorName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return Position{}
 	}
-	if _, err := fmt.Sscanf(string(text), "%d %d\n", &p.segment, &p.offset); err != nil {
+	if _, err := fmt.Sscanf(string(text), "%d %d", &p.segment, &p.offset); err != nil || p.line() != string(text) {
 		return Position{}
 	}
 	return p
 }
 
-// saveCursor replaces the file in one step. It is not synced: an old one costs duplicates.
-func (s *Spool) saveCursor() error {
-	return s.rewrite(cursorName, fmt.Sprintf("%d %d\n", s.cursor.segment, s.cursor.offset))
+// line is the place as it is stored, with a checksum: what is before it is deleted.
+func (p Position) line() string {
+	place := fmt.Sprintf("%d %d", p.segment, p.offset)
+	return fmt.Sprintf("%s %08x\n", place, crc32.Checksum([]byte(place), castagnoli))
 }
+
+// saveCursor replaces the file in one step. It is not synced: an old one costs duplicates.
+func (s *Spool) saveCursor() error { return s.rewrite(cursorName, s.cursor.line()) }
 
 func (s *Spool) rewrite(name, text string) error {
 	temporary := s.path(name + ".new")

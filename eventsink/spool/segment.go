@@ -71,9 +71,12 @@ func frame(text []byte) (size int, doc []byte) {
 	return frameHead + n, doc
 }
 
-// droppable is the oldest segment that is neither written to nor given out in part.
+// droppable is the oldest segment that is neither written to, nor given out in part, nor without a Sync.
 func (s *Spool) droppable() (i int, ok bool) {
 	for i, g := range s.segments[:len(s.segments)-1] {
+		if g.size > g.synced {
+			break
+		}
 		if !s.cursor.before(s.taken) || g.sequence > s.taken.segment || g.sequence == s.taken.segment && s.taken.docs == 0 {
 			return i, true
 		}
@@ -98,7 +101,7 @@ func (s *Spool) remove(i int) error {
 		}
 		s.file = nil
 	}
-	if err := os.Remove(s.path(g.name())); err != nil {
+	if err := os.Remove(s.path(g.name())); err != nil && !s.deleted(err) {
 		return fmt.Errorf("spool: %w", err)
 	}
 	s.segments = slices.Delete(s.segments, i, i+1)
@@ -124,31 +127,35 @@ func (s *Spool) roll() error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	if _, err := f.WriteAt([]byte(magic), 0); err != nil {
-		return errors.Join(fmt.Errorf("spool: %w", err), f.Close())
+		return errors.Join(fmt.Errorf("spool: %w", err), f.Close(), os.Remove(f.Name()))
 	}
 	s.file, s.segments, s.newNames = f, append(s.segments, g), true
 	return nil
 }
 
-// read appends the documents of a segment from a position on, and moves the position behind them.
-func (s *Spool) read(g segment, at *Position, docs [][]byte, limit int, size *int) ([][]byte, error) {
-	if len(docs) >= limit || at.offset >= g.size || at.segment != g.sequence {
+// read appends the documents of a segment from a position on, as far as they are synced, and moves the position behind
+// them.
+func (s *Spool) read(g *segment, at *Position, docs [][]byte, limit int, size *int) ([][]byte, error) {
+	if len(docs) >= limit || at.offset >= g.synced || at.segment != g.sequence {
 		return docs, nil
 	}
 	f, err := os.Open(s.path(g.name()))
+	if s.deleted(err) {
+		s.lose(g, at)
+		return docs, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	defer func() { _ = f.Close() }() // read only
-	r := bufio.NewReaderSize(io.NewSectionReader(f, at.offset, g.size-at.offset), 64<<10)
-	for len(docs) < limit && at.offset < g.size {
+	r := bufio.NewReaderSize(io.NewSectionReader(f, at.offset, g.synced-at.offset), 64<<10)
+	for len(docs) < limit && at.offset < g.synced {
 		n := 0
 		if head, err := r.Peek(frameHead); err == nil {
 			n = int(binary.LittleEndian.Uint32(head))
 		}
-		if n == 0 || n > MaxDocument || at.offset+frameHead+int64(n) > g.size { // Open had read it otherwise: what follows can't be found
-			s.stats.DamagedDocuments += g.docs - at.docs
-			at.offset, at.docs = g.size, g.docs
+		if n == 0 || n > MaxDocument || at.offset+frameHead+int64(n) > g.synced { // Open had read it otherwise: what follows can't be found
+			s.lose(g, at)
 			return docs, nil
 		}
 		if n > *size && len(docs) > 0 {
@@ -165,11 +172,19 @@ func (s *Spool) read(g segment, at *Position, docs [][]byte, limit int, size *in
 			at.docs++
 		}
 	}
-	if at.offset == g.size && at.docs < g.docs { // Open knows of the damage it has passed over, this is new
-		s.stats.DamagedDocuments += g.docs - at.docs
-		at.docs = g.docs
+	if at.offset == g.synced {
+		s.lose(g, at) // Open knows of the damage it has passed over, this is new
 	}
 	return docs, nil
+}
+
+// lose counts the documents of a segment that a reading to its end has not found, and knows them no more.
+func (s *Spool) lose(g *segment, at *Position) {
+	lost := max(g.syncedDocs-at.docs, 0)
+	s.stats.DamagedDocuments += lost
+	g.docs -= lost
+	g.syncedDocs -= lost
+	at.offset = g.synced
 }
 
 // load finds the segments of the directory and checks them.
@@ -188,10 +203,13 @@ func (s *Spool) load() error {
 		if g.sequence, err = strconv.ParseUint(digits, 10, 64); err != nil || g.name() != e.Name() {
 			return fmt.Errorf("spool: %s is not the name of a segment; move it away", s.path(e.Name()))
 		}
-		if err := s.check(&g); err != nil {
+		ok, err := s.check(&g)
+		if err != nil {
 			return err
 		}
-		s.segments = append(s.segments, g)
+		if ok {
+			s.segments = append(s.segments, g)
+		}
 	}
 	if err := s.resume(); err != nil {
 		return err
@@ -203,19 +221,22 @@ func (s *Spool) load() error {
 	return nil
 }
 
-// check reads a segment. Damage at its end is cut off, so that what is appended is found; damage before is passed over.
-func (s *Spool) check(g *segment) error {
+// check reads a segment. Damage at its end is cut off, so that what is appended is found; damage before is passed over. A
+// file that is not yet a segment is deleted, which a full disk does not prevent; ok is false then.
+func (s *Spool) check(g *segment) (ok bool, err error) {
 	text, err := os.ReadFile(s.path(g.name()))
 	if err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return false, fmt.Errorf("spool: %w", err)
 	}
 	if !begins(text) {
-		return fmt.Errorf("spool: %s does not begin as a segment; move it away", s.path(g.name()))
+		return false, fmt.Errorf("spool: %s does not begin as a segment; move it away", s.path(g.name()))
 	}
 	if !strings.HasPrefix(string(text[:min(len(text), len(magic))]), magic) {
 		s.stats.DamagedBytes += int64(len(text))
-		g.size = int64(len(magic))
-		return s.rewrite(g.name(), magic)
+		if err := os.Remove(s.path(g.name())); err != nil {
+			return false, fmt.Errorf("spool: %w", err)
+		}
+		return false, nil
 	}
 	at, good := len(magic), len(magic)
 	boundary := s.cursor.segment != g.sequence || s.cursor.offset == int64(at)
@@ -241,12 +262,12 @@ func (s *Spool) check(g *segment) error {
 		s.cursor = Position{segment: g.sequence, offset: int64(len(magic))} // not between documents: give all out again
 	}
 	if good == len(text) {
-		return nil
+		return true, nil
 	}
 	if err := os.Truncate(s.path(g.name()), g.size); err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return false, fmt.Errorf("spool: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // begins reports whether a file may be a segment, also one of which a crash has left no more than its size.

@@ -14,9 +14,10 @@
 //
 //   - What Sync returned for is found by the next Open, whatever happened in between, until it was acknowledged.
 //   - Next gives documents in the order in which they were appended, and the same ones until they are acknowledged.
-//   - The files never hold more than MaxBytes, one document, and the segments of what is given out; the oldest segment
-//     goes first, and Append says how many documents it held. What Next has given out is not dropped before it is
-//     acknowledged: a crash on its way to the sink would lose it, and nobody would have counted it.
+//   - The files never hold more than MaxBytes, the documents of one Sync, and the segments of what is given out; the
+//     oldest segment goes first, and Append says how many documents it held. What Next has given out is not dropped before
+//     it is acknowledged: a crash on its way to the sink would lose it, and nobody would have counted it. What no Sync has
+//     returned for is not dropped either: nobody counts it as being here.
 //   - Bytes that are not what was written are never given out: they are counted ([Stats]).
 //
 // # Limits
@@ -58,7 +59,8 @@ type Stats struct {
 	Documents int
 	Bytes     int64
 	// DamagedBytes are what Open found not to be what was written: a torn write at the end of the newest segment, which no
-	// Sync had returned for, or a broken disk. DamagedDocuments are those that Open had found whole and Next did not.
+	// Sync had returned for, or a broken disk. DamagedDocuments are those that Open or Sync had found whole and Next did
+	// not, each once: a broken disk, or a segment that somebody deleted.
 	DamagedBytes     int64
 	DamagedDocuments int
 }
@@ -85,6 +87,9 @@ func Open(dir string, o Options) (*Spool, error) {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 1 << 30
 	}
+	if o.SegmentBytes > o.MaxBytes {
+		return nil, fmt.Errorf("spool: SegmentBytes %d is more than MaxBytes %d: the bound would not hold; write less, or 0 for a 16th of it", o.SegmentBytes, o.MaxBytes)
+	}
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = min(o.MaxBytes/16, 64<<20)
 	}
@@ -103,7 +108,7 @@ func Open(dir string, o Options) (*Spool, error) {
 }
 
 // Append puts a document at the end. It is not safe on disk before [Spool.Sync] returns. dropped is how many documents
-// went to make room. After an error nothing is in the spool of what was appended since the last Sync: append it again.
+// went to make room, also with an error. After an error nothing is in the spool of what was appended since the last Sync: append it again.
 func (s *Spool) Append(doc []byte) (dropped int, err error) {
 	defer func() {
 		if err != nil {
@@ -124,10 +129,11 @@ func (s *Spool) Append(doc []byte) (dropped int, err error) {
 		if !ok {
 			break
 		}
-		dropped += s.waiting(s.segments[i])
+		n := s.waiting(s.segments[i])
 		if err := s.remove(i); err != nil {
 			return dropped, err
 		}
+		dropped += n
 	}
 	last := s.last()
 	if _, err := s.file.WriteAt(s.buf, last.size); err != nil {
@@ -159,15 +165,15 @@ func (s *Spool) Sync() error {
 // bytes. There are none at the end. The documents are the caller's.
 func (s *Spool) Next(limit, size int) (docs [][]byte, end Position, err error) {
 	end = s.cursor
-	for _, g := range s.segments {
-		g.size, g.docs = g.synced, g.syncedDocs
+	for i := range s.segments {
+		g := &s.segments[i]
 		if g.sequence > end.segment {
 			end = Position{segment: g.sequence, offset: int64(len(magic))}
 		}
 		if docs, err = s.read(g, &end, docs, limit, &size); err != nil {
 			return nil, Position{}, err
 		}
-		if end.offset < g.size {
+		if end.offset < g.synced {
 			break
 		}
 	}

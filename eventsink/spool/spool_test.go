@@ -133,7 +133,7 @@ func TestAllIsGivenOut(t *testing.T) {
 	docs, end := next(t, s, 10, 1000)
 	require.NotEmpty(t, docs)
 	given := s.Stats()
-	dropped := add(t, s, "document 3", "document 4", "document 5")
+	dropped := add(t, s, "document 3") + add(t, s, "document 4") + add(t, s, "document 5")
 	require.LessOrEqual(t, s.Stats().Bytes, given.Bytes+60)
 	require.Equal(t, given.Documents+3, dropped+s.Stats().Documents)
 	require.NoError(t, s.Ack(end))

@@ -27,6 +27,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"replay -sink=kafka://u:hush@h/t f":       "has credentials in it",
 		"replay -sink=/nosuch/dir/f f":            "-sink: open /nosuch/dir/f",
 		"replay -user=u f":                        "-user needs -password-file",
+		"replay -password-file=p f":               "-password-file needs -user",
 		"replay -setup f":                         "-setup is for Elasticsearch and OpenSearch",
 		"replay -dead-letters=d f":                "-dead-letters is for Elasticsearch and OpenSearch",
 		"replay -require-data-stream f":           "-require-data-stream needs -data-stream",

@@ -24,7 +24,7 @@ func openDeadLetters(path string) (*deadLetters, error) {
 	if path == "" {
 		return &deadLetters{}, nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	f, err := openLines(path)
 	if err != nil {
 		return nil, cli.Usage(fmt.Errorf("-dead-letters: %w", err))
 	}

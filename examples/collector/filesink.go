@@ -25,11 +25,19 @@ type fileSink struct {
 
 // openFileSink appends to a file.
 func openFileSink(path string) (*fileSink, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	f, err := openLines(path)
 	if err != nil {
-		return nil, cli.Usage(fmt.Errorf("-sink: %w", err))
+		return nil, cli.Usage(fmt.Errorf("-sink: %w; - is standard output", err))
 	}
 	return &fileSink{label: "file", w: f, file: f}, nil
+}
+
+// openLines opens a file to write at its end. A device or a pipe has none.
+func openLines(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
 }
 
 // prepare cuts off a line that a crash left incomplete: its document was not acknowledged, and is read again.

@@ -122,7 +122,8 @@ func (f *flowMetrics) accounts(flow *eventsink.Flow) []prometheus.Metric {
 	} {
 		all = append(all, constant(f.descs.documents, prometheus.CounterValue, float64(o.n), f.sink, o.outcome.String()))
 	}
-	causes := map[string]uint64{"invalid": 0, "rejected": 0}
+	// All causes there are: increase() does not see the first value of a series that begins later.
+	causes := map[string]uint64{"invalid": 0, "rejected": 0, "too_large": 0, "spool_full": 0, "spool_damaged": 0}
 	maps.Copy(causes, l.Dropped)
 	for cause, n := range causes {
 		all = append(all, constant(f.descs.dropped, prometheus.CounterValue, float64(n), cause))

@@ -158,6 +158,8 @@ func (o *options) checkCombinations() error {
 		return cli.Usagef("-workers %d: write 1 or more", o.workers)
 	case o.user != "" && o.passwordFile == "":
 		return cli.Usagef("-user needs -password-file")
+	case o.user == "" && o.passwordFile != "":
+		return cli.Usagef("-password-file needs -user")
 	case o.user != "" && o.elastic.apiKeyFile != "":
 		return cli.Usagef("-user and -api-key-file exclude each other")
 	case o.elastic.setup && !isElastic:

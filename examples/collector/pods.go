@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -102,8 +103,11 @@ func (w *podWatcher) once(ctx context.Context) error {
 	}
 }
 
+// follow watches from a place on. A watch that ends at once and brings nothing leads nowhere, as where the place is
+// compacted and a front end does not say so: then it takes a list.
 func (w *podWatcher) follow(ctx context.Context, resourceVersion string) error {
 	for {
+		began, from := time.Now(), resourceVersion
 		stream, err := w.pods.Watch(ctx, metav1.ListOptions{ResourceVersion: resourceVersion, AllowWatchBookmarks: true, TimeoutSeconds: watchTimeout()})
 		if err != nil {
 			return err
@@ -111,6 +115,9 @@ func (w *podWatcher) follow(ctx context.Context, resourceVersion string) error {
 		resourceVersion, err = w.frames(stream, resourceVersion)
 		if err != nil || ctx.Err() != nil {
 			return err
+		}
+		if resourceVersion == from && time.Since(began) < 2*time.Second {
+			return errors.New("the watch ended at once")
 		}
 	}
 }

@@ -56,10 +56,10 @@ func ship(ctx context.Context, args []string, s streams, name, help string, read
 	switch {
 	case session.failure() != nil:
 		return session.failure()
+	case !finished || ctx.Err() != nil:
+		return errors.New("not everything was shipped; repeat it")
 	case err != nil:
 		return err
-	case !finished:
-		return errors.New("not everything was shipped; repeat it")
 	case bad > 0 || l.DroppedTotal() > 0 || l.DeadLettered > 0:
 		return cli.ErrSilent
 	}
@@ -84,7 +84,7 @@ func (s *session) readFiles(ctx context.Context, files []string, stdin io.Reader
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)() // a sender that fails ends the reading
 	for _, name := range files {
-		in, err := openInput(name, stdin)
+		in, err := openInput(ctx, name, stdin)
 		if err != nil {
 			return bad, err
 		}

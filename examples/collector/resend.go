@@ -41,6 +41,9 @@ func (s *session) resendFile(ctx context.Context, name string, in io.Reader) (ba
 		return s.sink.deliver(ctx, b, s.settle)
 	}
 	for letter, err := range elastic.DeadLetters(in) {
+		if ctx.Err() != nil {
+			return bad, ctx.Err()
+		}
 		if err != nil {
 			bad++
 			s.e.log.Error("not a dead letter", "file", name, "error", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/kubewright/kubewright/eventsink"
@@ -23,6 +24,9 @@ type sink interface {
 	close() error
 }
 
+// hostPort is a URL whose scheme was forgotten. It may hold a password.
+var hostPort = regexp.MustCompile(`^[^/\\]+:[0-9]+$`)
+
 // newSink makes the sink that -sink describes: "-", a file name, an http URL, or kafka://broker,broker/topic.
 func newSink(o *options, e *environment) (sink, error) {
 	if o.sink == "-" {
@@ -30,6 +34,9 @@ func newSink(o *options, e *environment) (sink, error) {
 	}
 	scheme, _, isURL := strings.Cut(o.sink, "://")
 	if !isURL {
+		if hostPort.MatchString(o.sink) {
+			return nil, cli.Usagef("-sink: host:port is neither a URL nor likely a file; write http:// or https:// before it, or ./ if it is a file")
+		}
 		return openFileSink(o.sink)
 	}
 	u, err := url.Parse(o.sink)

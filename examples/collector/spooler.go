@@ -68,10 +68,7 @@ func (sp *spooler) deliver(ctx context.Context, b *eventsink.Batch, settle func(
 // put writes documents to disk, as often as it takes, and settles them.
 func (sp *spooler) put(ctx context.Context, b *eventsink.Batch) error {
 	for attempt := 0; ; attempt++ {
-		dropped, err := sp.write(b)
-		if dropped > 0 {
-			sp.session.with(func(_ time.Time, f *eventsink.Flow) { f.SpoolDropped(dropped, "spool_full") })
-		}
+		err := sp.write(b)
 		if err == nil {
 			break
 		}
@@ -80,7 +77,6 @@ func (sp *spooler) put(ctx context.Context, b *eventsink.Batch) error {
 			return ctx.Err()
 		}
 	}
-	sp.session.settle(all(b, eventsink.Spooled)...)
 	select {
 	case sp.filled <- struct{}{}:
 	default:
@@ -88,10 +84,22 @@ func (sp *spooler) put(ctx context.Context, b *eventsink.Batch) error {
 	return nil
 }
 
-// write appends all documents. A failure may leave some of them, which the sink then sees twice.
-func (sp *spooler) write(b *eventsink.Batch) (dropped int, err error) {
+// write appends all documents and settles them, in one step: a sender that drops them, or takes them back, finds them in
+// the accounts. After a failure none of them is there.
+func (sp *spooler) write(b *eventsink.Batch) error {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
+	dropped, err := sp.appendAll(b)
+	if dropped > 0 {
+		sp.session.with(func(_ time.Time, f *eventsink.Flow) { f.SpoolDropped(dropped, "spool_full") })
+	}
+	if err == nil {
+		sp.session.settle(all(b, eventsink.Spooled)...)
+	}
+	return err
+}
+
+func (sp *spooler) appendAll(b *eventsink.Batch) (dropped int, err error) {
 	for i := range b.Len() {
 		n, err := sp.queue.Append(b.Doc(i))
 		dropped += n

@@ -18,6 +18,8 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/kubewright/kubewright/internal/e2e/cluster"
 )
 
 // flood creates Events until its context ends or there are enough of them.
@@ -139,12 +141,15 @@ func controllers(ctx context.Context, client kubernetes.Interface, namespace str
 	return nil
 }
 
-// clear deletes all Events, so that a test starts from none.
+// clearEvents deletes all Events, so that a test starts from none. Those of a flood take longer on a busy machine than the
+// API server lets one request last; what it has deleted by then stays deleted.
 func clearEvents(t *testing.T, client kubernetes.Interface) {
 	t.Helper()
 	list, err := client.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	for _, n := range list.Items {
-		require.NoError(t, client.CoreV1().Events(n.Name).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
+		cluster.Eventually(t, 5*time.Minute, func() error {
+			return client.CoreV1().Events(n.Name).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{})
+		})
 	}
 }
