@@ -162,6 +162,13 @@ func (r *reader) pass(resourceVersion string) {
 	r.pipeline.with(func(now time.Time, f *eventsink.Flow) { f.Pass(now, resourceVersion) })
 }
 
+// progress notes a place in the stream. During a list there is none: items that are still to come may be older.
+func (r *reader) progress(resourceVersion string) {
+	if !r.source.Listing() {
+		r.pass(resourceVersion)
+	}
+}
+
 func (r *reader) watch(ctx context.Context, o metav1.ListOptions) error {
 	w, err := r.events.Watch(ctx, o)
 	if err != nil {
@@ -201,9 +208,9 @@ func (r *reader) frame(ctx context.Context, e watch.Event) error {
 			r.complete(record.ResourceVersion)
 			return nil
 		}
-		r.pass(record.ResourceVersion)
+		r.progress(record.ResourceVersion)
 	case watch.Deleted: // it expired: nothing to tell, but progress
-		r.pass(record.ResourceVersion)
+		r.progress(record.ResourceVersion)
 	default:
 		if r.source.Listing() {
 			r.metrics.relistItems.Inc()

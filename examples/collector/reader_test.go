@@ -229,6 +229,15 @@ func TestSeedsCountRepeatsExactly(t *testing.T) {
 	}
 }
 
+// TestNoPlaceIsPassedDuringAList has frames among the initial events that are places in a watch, and no end of the list:
+// what is still to come may be older, so there is no position yet.
+func TestNoPlaceIsPassedDuringAList(t *testing.T) {
+	frames := []watch.Event{{Type: watch.Added, Object: ev(1, 1)}, {Type: watch.Deleted, Object: ev(2, 1)}, {Type: watch.Bookmark, Object: &corev1.Event{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "1200"}}}}
+	_, p, _ := readAll(t, eventsink.FlowOptions{BatchAge: time.Millisecond}, "", eventsink.Shard{}, answer{frames: frames})
+	require.EqualValues(t, 1, ledger(p).Delivered)
+	require.Empty(t, position(p))
+}
+
 // TestShardsPartEvents reads the same Events in three shards.
 func TestShardsPartEvents(t *testing.T) {
 	var frames []watch.Event
