@@ -3,8 +3,6 @@ package main
 import "strings"
 
 // shortNames are those that kubectl knows of built-in resources: in an outage, fingers type what they always type.
-//
-//nolint:gochecknoglobals // constant
 var shortNames = map[string]string{
 	"cm": "configmaps", "csr": "certificatesigningrequests", "cj": "cronjobs", "crd": "customresourcedefinitions", "crds": "customresourcedefinitions",
 	"deploy": "deployments", "ds": "daemonsets", "ep": "endpoints", "ev": "events", "hpa": "horizontalpodautoscalers",
