@@ -68,9 +68,10 @@ func testNamespacesDecide(t *testing.T, c *cluster.Cluster) {
 
 	change("annotate", "sidecar.kubewright.io/timezone=?")
 	_, _, err := c.WithStdin(wishfulPod).Kubectl(t, "create", "--namespace="+namespace, "-f", "-")
-	require.ErrorContains(t, err, `metadata.annotations[sidecar.kubewright.io/timezone]: "?"`)
+	wrong := `sidecar.kubewright.io/timezone="?": write a name of the IANA database such as Europe/Berlin (the Pod has it by default, from its namespace`
+	require.ErrorContains(t, err, wrong)
 	_, _, err = c.WithStdin(workload("Deployment", "web", good)).Kubectl(t, "create", "--namespace="+namespace, "-f", "-")
-	require.ErrorContains(t, err, `spec.template.metadata.annotations[sidecar.kubewright.io/timezone]: "?"`, "templates are judged by it too")
+	require.ErrorContains(t, err, wrong, "templates are judged by it too")
 	change("annotate", "sidecar.kubewright.io/timezone-")
 	got, _ = create()
 	require.Equal(t, "log", got)
