@@ -250,10 +250,40 @@ func looksSecret(name string) bool {
 // PrintableKey is a key without the token in it: OpenShift's OAuth tokens were once stored under themselves. It is what
 // [Object].Key and errors have.
 func PrintableKey(key string) string {
-	for _, dir := range [2]string{"/oauth/accesstokens/", "/oauth/authorizetokens/"} {
-		if i := strings.Index(key, dir); i >= 0 && !strings.HasPrefix(key[i+len(dir):], "sha256~") {
-			return key[:i+len(dir)] + RedactedText
-		}
+	if n := beforeToken(key); n >= 0 {
+		return key[:n] + RedactedText
 	}
 	return key
+}
+
+// AppendPrintableKey appends what [PrintableKey] returns, and allocates nothing for it.
+func AppendPrintableKey(dst, key []byte) []byte {
+	if n := beforeToken(key); n >= 0 {
+		return append(append(dst, key[:n]...), RedactedText...)
+	}
+	return append(dst, key...)
+}
+
+// beforeToken is how many bytes come before the token in a key, -1 if there is none. Newer tokens are stored by their hash.
+func beforeToken[T string | []byte](key T) int {
+	for _, dir := range [2]string{"/oauth/accesstokens/", "/oauth/authorizetokens/"} {
+		if n := behind(key, dir); n >= 0 && !begins(key[n:], "sha256~") {
+			return n
+		}
+	}
+	return -1
+}
+
+// behind is the place behind the first occurrence of a part, -1 if there is none.
+func behind[T string | []byte](text T, part string) int {
+	for i := 0; i+len(part) <= len(text); i++ {
+		if text[i] == part[0] && begins(text[i:], part) {
+			return i + len(part)
+		}
+	}
+	return -1
+}
+
+func begins[T string | []byte](text T, prefix string) bool {
+	return len(text) >= len(prefix) && string(text[:len(prefix)]) == prefix
 }

@@ -227,3 +227,15 @@ func TestEncodeEncrypts(t *testing.T) {
 	require.Equal(t, "secretbox:v1:d", o.Encryption.String())
 	require.Contains(t, yamlOf(t, o), "a: Yg==")
 }
+
+// TestAppendPrintableKey is what PrintableKey says, behind what is there, for keys with a token and for others.
+func TestAppendPrintableKey(t *testing.T) {
+	for _, key := range []string{
+		"", "/", "/registry/pods/shop/web", "/oauth/accesstokens/", "/oauth/accesstokens", "/k/oauth/authorizetokens/abc", "/k/oauth/authorizetokens/sha256~abc",
+		"/oauth/accesstokens/sha256~a/oauth/accesstokens/b", "/oauth/accesstokens/sha256~a/oauth/authorizetokens/b", "//oauth/accesstokens/x\x00",
+	} {
+		require.Equal(t, "> "+PrintableKey(key), string(AppendPrintableKey([]byte("> "), []byte(key))), key)
+	}
+	dst, key := make([]byte, 0, 128), []byte("/registry/pods/a-namespace-of-some-length/a-name-of-some-length")
+	require.Zero(t, testing.AllocsPerRun(100, func() { dst = AppendPrintableKey(dst[:0], key) }))
+}

@@ -200,3 +200,11 @@ func TestPlural(t *testing.T) {
 		require.Equal(t, want, plural(want), short)
 	}
 }
+
+// TestAppendPrintable is what printable says, also where that is quoted or lacks a token.
+func TestAppendPrintable(t *testing.T) {
+	for _, key := range []string{"", "/registry/pods/shop/web", "/registry/a\nb", "/k/oauth/accesstokens/secret", "/k/oauth/accesstokens/sha256~x", "/\x1b/oauth/accesstokens/secret", "/ü"} {
+		require.Equal(t, "> "+printable([]byte(key)), string(appendPrintable([]byte("> "), []byte(key))))
+	}
+	require.NotContains(t, string(appendPrintable(nil, []byte("/k/oauth/accesstokens/secret"))), "secret")
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"unicode"
@@ -14,10 +13,11 @@ func printable(key []byte) string { return oneLine(etcddecode.PrintableKey(strin
 
 // appendPrintable appends what printable returns, for listings.
 func appendPrintable(dst, key []byte) []byte {
-	if isPlain(key) && !bytes.Contains(key, []byte("/oauth/")) { // where tokens are
-		return append(dst, key...)
+	text := etcddecode.AppendPrintableKey(dst, key)
+	if shown := text[len(dst):]; !isPlain(shown) {
+		return append(dst, oneLine(string(shown))...)
 	}
-	return append(dst, printable(key)...)
+	return text
 }
 
 // oneLine quotes what would end a line, a comment or the state of a terminal: who can write to etcd must not write
