@@ -135,10 +135,11 @@ func request(l cgroupview.Limits) (kind, value, meaning string) {
 	case l.Weight > 0:
 		linear, quadratic := cgroupview.SharesFromWeight(l.Weight)
 		const kernels = 100
+		meaning = fmt.Sprintf("a request of %.2f CPUs (runc 1.3.2, crun 1.23 and later), or %.2f (older)", float64(quadratic)/1024, float64(linear)/1024)
 		if l.Weight == kernels {
-			return "weight", strconv.FormatUint(l.Weight, 10), fmt.Sprintf("the kernel's default, or a request of %.2f CPUs (runc 1.3.2, crun 1.23 and later), or %.2f (older)", float64(quadratic)/1024, float64(linear)/1024)
+			meaning = "the kernel's default, or " + meaning
 		}
-		return "weight", strconv.FormatUint(l.Weight, 10), fmt.Sprintf("a request of %.2f CPUs (runc 1.3.2, crun 1.23 and later), or %.2f (older)", float64(quadratic)/1024, float64(linear)/1024)
+		return "weight", strconv.FormatUint(l.Weight, 10), meaning
 	case l.Shares > 0:
 		const kernels = 1024
 		meaning = fmt.Sprintf("a request of %.2f CPUs", float64(l.Shares)/1024)

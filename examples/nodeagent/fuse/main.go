@@ -5,7 +5,8 @@
 //	mkdir -p /run/fuseviews && go run . -mount /run/fuseviews
 //
 // When this program ends, reads of mounts that containers have made fail until they are made again; that is the nature
-// of FUSE. Told to end by SIGTERM, it serves them for -grace longer, then says so and ends. For cpuinfo and cpu/online, the plain files of "nodeagent views" have no such problem.
+// of FUSE. Told to end by SIGTERM, it serves them for -grace longer, then says so and ends. For cpuinfo and cpu/online, the
+// plain files of "nodeagent views" have no such problem.
 package main
 
 import (
